@@ -290,7 +290,7 @@ def program(
         journal,
         booking.current,
         settlement,
-        CareRelations(access, journal),
+        CareRelations(access, journal, posts=index.resident_posts),
         within=timedelta(seconds=settings.lists_within_s),
         clock=clock,
     )

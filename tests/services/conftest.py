@@ -4,7 +4,7 @@ Two places to book at: real regions with everything real, and a desk without a w
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,6 @@ from granting import DemoBooking, DemoResidents, demo_grant
 from fhir_gateway.adapters.protocol import SchedulingAdapter
 from fhir_gateway.bootstrap import Program, program
 from fhir_gateway.fhir.vocabulary import Vocabulary
-from fhir_gateway.model.care_relation import RelationKind
 from fhir_gateway.model.found_booking import FoundBooking
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.interaction import Actor
@@ -41,6 +40,7 @@ from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.services.booking.request import BookingRequest, MoveRequest
 from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.engagement.resident_posts import NoIndex, ResidentPosts
 from fhir_gateway.services.resident.care_relations import CareRelations, NamesUnits
 from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.slot_search import SlotSearch
@@ -99,7 +99,8 @@ class Desk:
         clock: MovableClock,
         *,
         aggregates: Mapping[SourceName, Aggregate] = MappingProxyType({}),
-        named: Iterable[tuple[RelationKind, NamesUnits]] = (),
+        posts: ResidentPosts | None = None,
+        listed: NamesUnits | None = None,
     ) -> None:
         self.journal = journal
         self.clock = clock
@@ -130,7 +131,9 @@ class Desk:
             clock=clock,
         )
         self.booking = DemoBooking(service)
-        self.relations = CareRelations(self.access, journal, named)
+        self.relations = CareRelations(
+            self.access, journal, posts=posts or NoIndex(), listed=listed
+        )
         self.found: list[tuple[FoundBooking, ...]] = []
         self.residents = DemoResidents(
             ResidentBookings(
@@ -256,7 +259,8 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
         sources: tuple[Source, ...] = (),
         catalogues: tuple[SourceCatalogue, ...] = (),
         aggregates: tuple[Aggregate, ...] = (),
-        named: tuple[tuple[RelationKind, NamesUnits], ...] = (),
+        posts: ResidentPosts | None = None,
+        listings: NamesUnits | None = None,
     ) -> Wireless:
         known = adapters or (AnsweringAdapter(),)
         by_name = {each.name: each for each in sources or (source(),)}
@@ -268,7 +272,8 @@ def _make_wireless(own_journal: Journal) -> MakeWireless:
             own_journal,
             MovableClock(now()),
             aggregates={each.name: each for each in aggregates},
-            named=named,
+            posts=posts,
+            listed=listings,
         )
         return Wireless(desk, known[0], by_name, listed)
 

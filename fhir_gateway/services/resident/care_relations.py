@@ -3,6 +3,7 @@ A resident's relations with units: which units their list asks directly, and why
 """
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -13,24 +14,26 @@ from fhir_gateway.model.errors import GatewayError, Incorrect
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.person import PersonalIdentityNumber
+from fhir_gateway.services.engagement.resident_posts import IndexedPosts, ResidentPosts
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import BookingRecord, Journal
 
-__all__ = ["CareRelations", "NamesUnits"]
+__all__ = ["MOST_ASKED", "CareRelations", "NamesUnits"]
 
 _log = structlog.get_logger()
 
-# A resident's list asks no more units directly than these; most have a few.
-_MOST_ASKED: Final = 200
+MOST_ASKED: Final = 200
+"""A resident's list asks no more units directly; most residents have a few."""
+
+_INDEX_WITHIN: Final = timedelta(seconds=2)
 
 
 class NamesUnits(Protocol):
     """
-    The port to a service that names units of a resident.
+    The port to a service that names units of a resident, as that of listings does.
 
-    Such are the engagement index (`RelationKind.INDEXED`), and the service of listings
-    (`RelationKind.LISTED`), which has no adapter yet. It must answer at once, from what
-    this server stores: each list asks it.
+    It must answer at once, from what this server stores: each list asks it. No service
+    of listings has an adapter yet.
     """
 
     def units_of(self, number: PersonalIdentityNumber) -> Collection[HsaId]:
@@ -49,21 +52,25 @@ class CareRelations:
     Args:
         access: The sources and their units.
         journal: The bookings that this server knows.
-        named: The services that name units, by the kind of relation.
+        posts: Knows which units the engagement index names.
+        listed: Names the units where a resident is listed; None without such a service.
     """
 
     def __init__(
         self,
         access: SourceAccess,
         journal: Journal,
-        named: Iterable[tuple[RelationKind, NamesUnits]] = (),
+        *,
+        posts: ResidentPosts,
+        listed: NamesUnits | None = None,
     ) -> None:
         self._access = access
         self._journal = journal
         self._named: tuple[tuple[RelationKind, NamesUnits], ...] = (
-            *named,
+            *(() if listed is None else ((RelationKind.LISTED, listed),)),
             (RelationKind.ADDED, journal.added_units),
         )
+        self._posts = posts
 
     def list_of(self, grant: Grant) -> tuple[CareRelation, ...]:
         """
@@ -79,6 +86,9 @@ class CareRelations:
             and (grant.statuses is None or record.state.value.lower() in grant.statuses)
         ]
         found = self._kinds(grant, records)
+        for unit in self.indexed(grant, within=_INDEX_WITHIN).units:
+            if grant.reaches((unit,)):
+                found.setdefault(unit, []).append(RelationKind.INDEXED)
         return tuple(
             sorted(
                 (
@@ -90,17 +100,21 @@ class CareRelations:
             )
         )
 
-    def units_to_ask(
+    def indexed(self, grant: Grant, *, within: timedelta) -> IndexedPosts:
+        """Return what the engagement index says of a resident; see `ResidentPosts`."""
+        return self._posts.posts_of(grant, within=within)
+
+    def known_units(
         self, grant: Grant, records: Iterable[BookingRecord]
     ) -> list[HsaId]:
         """
-        Return the units that a resident's list asks directly.
+        Return the units that a resident's list asks directly, but for indexed ones.
 
         Args:
             grant: Who asks, and for which resident.
             records: The resident's bookings that the journal has.
         """
-        return list(self._kinds(grant, records))[:_MOST_ASKED]
+        return list(self._kinds(grant, records))[:MOST_ASKED]
 
     def change(
         self, grant: Grant, *, add: Collection[HsaId], remove: Collection[HsaId]

@@ -18,7 +18,11 @@ from fhir_gateway.services.resident.list_request import ListRequest
 from fhir_gateway.services.resident.list_round import Heard
 from fhir_gateway.services.resident.merged_list import MOST_BOOKINGS
 
-__all__ = ["ListOutcomes"]
+__all__ = ["INDEX", "ListOutcomes"]
+
+INDEX: Final = SourceName("engagement-index")
+"""The name of the engagement index in outcomes, and among those that are asked."""
+
 
 _CAUSES: Final = {
     SilenceCause.TIMEOUT: " within its time limit",
@@ -41,6 +45,8 @@ class ListOutcomes:
         within: How long that was.
         grant: Who asks; an outcome names no unit beyond the grant.
         find_unit: Returns what is known of a unit, if anything.
+        unindexed: What may be missing of what the engagement index names; None where
+            nothing is.
     """
 
     def __init__(
@@ -49,7 +55,9 @@ class ListOutcomes:
         within: timedelta,
         grant: Grant,
         find_unit: Callable[[HsaId], CareUnit | None],
+        unindexed: str | None = None,
     ) -> None:
+        self._unindexed = unindexed
         self._heard = heard
         self._seconds = f"{within.total_seconds():g} s"
         self._grant = grant
@@ -116,18 +124,30 @@ class ListOutcomes:
                 )
 
     def of_unasked(self, sources: Iterable[Source]) -> Iterator[SourceOutcome]:
-        """Yield an outcome for each source that was asked only about some units."""
-        for source in sources:
-            if source.schedule_address is None and not self._is_aggregated(source):
-                yield SourceOutcome(
-                    source=source.name,
-                    problem=SourceProblem.NOT_ASKED,
-                    detail=(
-                        f"{source.title} is asked only about units that the resident"
-                        " has a relation with ($relations); times booked elsewhere may"
-                        " be missing."
-                    ),
-                )
+        """
+        Yield an outcome for each source that was asked only about some units.
+
+        Where there is one, an engagement index that is away leaves a gap too.
+        """
+        partly = [
+            each
+            for each in sources
+            if each.schedule_address is None and not self._is_aggregated(each)
+        ]
+        if partly and self._unindexed is not None:
+            yield SourceOutcome(
+                source=INDEX, problem=SourceProblem.INCOMPLETE, detail=self._unindexed
+            )
+        for source in partly:
+            yield SourceOutcome(
+                source=source.name,
+                problem=SourceProblem.NOT_ASKED,
+                detail=(
+                    f"{source.title} is asked only about units that the resident has a"
+                    " relation with ($relations); times booked elsewhere may be"
+                    " missing."
+                ),
+            )
 
     def _is_aggregated(self, source: Source) -> bool:
         return any(

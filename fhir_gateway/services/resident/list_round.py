@@ -56,11 +56,20 @@ class ListRound:
         record_late: Callable[[ListRequest, BookedTimes], None],
     ) -> None:
         self._threads = threads
+        self._ask = ask
         self._record_late = record_late
-        self._requested: dict[Future[BookedTimes], ListRequest] = {
-            threads.submit(each.asked.name, partial(ask, each), about=each.unit): each
-            for each in requests
-        }
+        self._requested: dict[Future[BookedTimes], ListRequest] = {}
+        self.add(requests)
+
+    def add(self, requests: Iterable[ListRequest]) -> None:
+        """Begin further requests; one that was begun before is not made again."""
+        begun = {each.key for each in self._requested.values()}
+        for request in requests:
+            if request.key not in begun:
+                future = self._threads.submit(
+                    request.asked.name, partial(self._ask, request), about=request.unit
+                )
+                self._requested[future] = request
 
     def gather(
         self,
@@ -101,7 +110,18 @@ class ListRound:
             )
             if not each.cancel():
                 each.add_done_callback(partial(self._end_late, request))
-        return heard
+        return self._in_order(heard)
+
+    def _in_order(self, heard: Heard) -> Heard:
+        """Return what was heard in the order of the requests, not of the answers."""
+        requests = self._requested.values()
+        return Heard(
+            answers={
+                each: heard.answers[each] for each in requests if each in heard.answers
+            },
+            failed=[each for each in requests if each in heard.failed],
+            late=[each for each in requests if each in heard.late],
+        )
 
     def _answer_of(
         self, request: ListRequest, done: Future[BookedTimes]

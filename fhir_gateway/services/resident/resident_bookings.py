@@ -3,6 +3,7 @@ A resident's booked times at all sources, within one deadline.
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,10 +18,11 @@ from fhir_gateway.model.source import Aggregate, Source, SourceOutcome
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking.current_booking import CurrentBookings
 from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.engagement.resident_posts import IndexedPosts
 from fhir_gateway.services.resident.call_threads import CallThreads
-from fhir_gateway.services.resident.care_relations import CareRelations
+from fhir_gateway.services.resident.care_relations import MOST_ASKED, CareRelations
 from fhir_gateway.services.resident.journal_match import JournalMatch
-from fhir_gateway.services.resident.list_outcomes import ListOutcomes
+from fhir_gateway.services.resident.list_outcomes import INDEX, ListOutcomes
 from fhir_gateway.services.resident.list_request import (
     ListRequest,
     RequestKey,
@@ -44,6 +46,12 @@ __all__ = ["LISTS_WITHIN", "ResidentBookings", "ResidentsTimes"]
 LISTS_WITHIN: Final = timedelta(seconds=5)
 """How long a list waits for its regions; `Prefer: wait=` shortens it."""
 
+# What the engagement index names can still be asked in the rest of the time.
+_SHARE_OF_INDEX: Final = 0.4
+_INDEX_IS_LATE: Final = (
+    "The engagement index did not answer in time, so that bookings at units where you"
+    " have not been before may be missing; ask again later."
+)
 _UNSHOWN: Final = "a booking without a start, or one that repeats another"
 _BEYOND: Final = f"a booking beyond {MOST_BOOKINGS} of one answer"
 
@@ -132,19 +140,27 @@ class ResidentBookings:
             if grant.reaches(each.prefixes)
         ]
         records = self._records(grant)
+        posts = self._threads.submit(
+            INDEX, partial(self.relations.indexed, grant, within=waits)
+        )
+        units = self.relations.known_units(grant, records)
         lists = ListRound(
             self._threads,
-            list_requests(
-                self._units(grant, records), sources, self._aggregates(sources)
-            ),
+            list_requests(self._owned(units), sources, self._aggregates(sources)),
             partial(self._ask, grant),
             partial(self._record_late, grant),
         )
+        indexed = _posts_within(posts, waits * _SHARE_OF_INDEX)
+        reached = [each for each in indexed.units if grant.reaches((each,))]
+        room = MOST_ASKED - len(units)
+        lists.add(list_requests(self._owned(reached[: max(0, room)]), sources))
         reads = SingleReads(
             self._threads, lambda booking: self._current.read(booking, grant)
         )
         heard = lists.gather(deadline, partial(self._read_unlisted, records, reads))
-        outcomes = ListOutcomes(heard, waits, grant, self._access.find_unit)
+        outcomes = ListOutcomes(
+            heard, waits, grant, self._access.find_unit, indexed.missing
+        )
         merged = merge(heard.answers, self._access.sources.values(), self._clock())
         described, unshown = self._match_all(merged, grant, records, heard)
         found = tuple(
@@ -211,13 +227,11 @@ class ResidentBookings:
             if grant.covers(record.owner(is_hold=False))
         )
 
-    def _units(
-        self, grant: Grant, records: Iterable[BookingRecord]
-    ) -> list[tuple[SourceName, HsaId]]:
-        """Return the units that the resident has a relation with, by source."""
+    def _owned(self, units: Iterable[HsaId]) -> list[tuple[SourceName, HsaId]]:
+        """Return the units that a source answers for, with that source."""
         return [
             (owner, unit)
-            for unit in self.relations.units_to_ask(grant, records)
+            for unit in units
             if (owner := self._access.find_owner(unit)) is not None
         ]
 
@@ -324,6 +338,15 @@ class ResidentBookings:
         if listed.part is None:
             return managed
         return replace(managed, confirmed_at=listed.part.since)
+
+
+def _posts_within(posts: Future[IndexedPosts], within: timedelta) -> IndexedPosts:
+    """Return what the engagement index says, if it is soon enough to be followed."""
+    wait([posts], timeout=within.total_seconds())
+    if posts.done():
+        return posts.result()
+    posts.cancel()
+    return IndexedPosts(missing=_INDEX_IS_LATE)
 
 
 def _not_after(moment: datetime, stated: datetime | None) -> datetime | None:

@@ -2,8 +2,10 @@
 A resident's relations with units: what a list asks directly, and why.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import pytest
 from builders import (
@@ -21,6 +23,7 @@ from granting import demo_grant
 
 from fhir_gateway.model.booking import BookedTimes, BookingStatus
 from fhir_gateway.model.care_relation import CareRelation, RelationKind
+from fhir_gateway.model.engagement import Engagement
 from fhir_gateway.model.errors import (
     GatewayError,
     Incorrect,
@@ -28,16 +31,18 @@ from fhir_gateway.model.errors import (
     Unavailable,
 )
 from fhir_gateway.model.grant import Basis, Grant
-from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.ids import BookingId, HsaId
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.principal import Principal, Role
 from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule
+from fhir_gateway.model.source import SourceProblem
+from fhir_gateway.services.engagement.resident_posts import IndexedPosts
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.journal import Journal
 from fhir_gateway.stores.journal.added_units import MOST_UNITS
 from fhir_gateway.stores.journal.tables import added_units
 from fhir_gateway.stores.sealing import Seal
-from services.conftest import MakeWireless, Wireless
+from services.conftest import TIMEOUT_S, MakeWireless, Wireless
 
 UNITS = (
     unit(),
@@ -62,7 +67,7 @@ class UnitAdapter(AnsweringAdapter):
 
 
 @dataclass
-class Index:
+class Listings:
     """A service that names units, or fails."""
 
     units: Collection[HsaId] = ()
@@ -75,17 +80,59 @@ class Index:
         return self.units
 
 
+@dataclass
+class Index:
+    """
+    The engagement index, or what this server has stored of it.
+
+    Attributes:
+        may_answer: It hangs until then.
+    """
+
+    units: Collection[HsaId] = ()
+    missing: str | None = None
+    may_answer: threading.Event = field(default_factory=threading.Event)
+
+    def posts_of(self, grant: Grant, *, within: timedelta) -> IndexedPosts:
+        """Return a post for each unit."""
+        assert self.may_answer.wait(within.total_seconds() + TIMEOUT_S)
+        return IndexedPosts(
+            posts=tuple(
+                Engagement(
+                    resident=grant.subject,
+                    unit=each,
+                    booking_id=BookingId("B"),
+                    source_system=each,
+                    data_controller=each,
+                )
+                for each in self.units
+            ),
+            missing=self.missing,
+        )
+
+
 @pytest.fixture(name="index")
-def _index() -> Index:
-    return Index()
+def _index() -> Iterator[Index]:
+    index = Index()
+    index.may_answer.set()
+    yield index
+    index.may_answer.set()
+
+
+@pytest.fixture(name="listings")
+def _listings() -> Listings:
+    return Listings()
 
 
 @pytest.fixture(name="wireless")
-def _wireless(make_wireless: MakeWireless, index: Index) -> Wireless:
+def _wireless(
+    make_wireless: MakeWireless, index: Index, listings: Listings
+) -> Wireless:
     return make_wireless(
         UnitAdapter(),
         sources=(source(units=UNITS), southern_source()),
-        named=((RelationKind.INDEXED, index),),
+        posts=index,
+        listings=listings,
     )
 
 
@@ -135,12 +182,41 @@ def test_a_unit_that_the_index_names_is_asked(wireless: Wireless, index: Index) 
     assert kinds(wireless) == {OTHER_UNIT: ("booked", "indexed")}
 
 
-def test_a_service_that_is_away_hides_no_other_relation(
-    wireless: Wireless, index: Index
-) -> None:
-    """Without the index, the other units are asked all the same."""
+def test_an_index_that_is_late_is_named(wireless: Wireless, index: Index) -> None:
+    """The list goes out with what is known, and says that the index is missing."""
     in_the_book(wireless)
-    index.error = Unavailable("The index is away.")
+    wireless.desk.relations.change(demo_grant(number(0)), add=[UNIT], remove=())
+    index.may_answer.clear()
+
+    times = wireless.desk.residents.list_of(number(0), within=timedelta(seconds=1))
+
+    assert len(times.bookings) == 1
+    assert [(each.source, each.problem) for each in times.outcomes] == [
+        ("engagement-index", SourceProblem.INCOMPLETE),
+        ("norr", SourceProblem.NOT_ASKED),
+        ("syd", SourceProblem.NOT_ASKED),
+    ]
+
+
+def test_a_unit_where_the_resident_is_listed_is_asked(
+    wireless: Wireless, listings: Listings
+) -> None:
+    """What the service of listings names is a relation of its own kind."""
+    in_the_book(wireless)
+    listings.units = [UNIT]
+
+    times = wireless.desk.residents.list_of(number(0))
+
+    assert len(times.bookings) == 1
+    assert kinds(wireless) == {UNIT: ("booked", "listed")}
+
+
+def test_a_service_that_is_away_hides_no_other_relation(
+    wireless: Wireless, listings: Listings
+) -> None:
+    """Without the listings, the other units are asked all the same."""
+    in_the_book(wireless)
+    listings.error = Unavailable("The service is away.")
     wireless.desk.relations.change(demo_grant(number(0)), add=[UNIT], remove=())
 
     times = wireless.desk.residents.list_of(number(0))
