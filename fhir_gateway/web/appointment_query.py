@@ -96,22 +96,30 @@ class Place:
         start: When the last appointment before it begins, in seconds since 1970.
         id: That appointment's id.
         of_resident: The search is about all appointments of that one's resident.
+        moment: The time of the first page: what was past then is past on each page.
     """
 
     start: int
     id: str
     of_resident: bool
+    moment: int = 0
 
     @property
     def text(self) -> str:
         """Return it as a text."""
-        return f"{_KINDS[self.of_resident]}.{self.start}.{self.id}"
+        kind = _KINDS[self.of_resident]
+        return f"{kind}.{self.start}.{self.moment}.{self.id}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the place in a text; raise ValueError for any other text."""
-        kind, start, identifier = text.split(".", 2)
-        return cls(int(start), identifier, of_resident=bool(_KINDS.index(kind)))
+        kind, start, moment, identifier = text.split(".", 3)
+        return cls(
+            int(start),
+            identifier,
+            of_resident=bool(_KINDS.index(kind)),
+            moment=int(moment),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +130,8 @@ class AppointmentQuery:
     Attributes:
         of_patient: The resident, in R4's own spelling.
         count: How many a page has at most; None for all.
+        sort: None for what is ahead, the next first, and then what is past, the last
+            first.
         cursor: The last appointment of the page before.
     """
 
@@ -147,7 +157,7 @@ class AppointmentQuery:
     service_type_not: Tokens = ()
     no_service_type: bool | None = None
     last_updated: DateBounds = ANY_INSTANT
-    sort: str = "date"
+    sort: str | None = None
     count: int | None = None
     total: str | None = None
     include: tuple[Include, ...] = ()
@@ -249,9 +259,28 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
     cursor = cursor_parameter(Place.parse)
 
 
-def sort_key(booking: ManagedBooking) -> tuple[int, str]:
-    """Return what orders bookings."""
-    return epoch_seconds(booking.timeslot.start), booking.id
+def sort_key(
+    booking: ManagedBooking, query: AppointmentQuery, moment: int
+) -> tuple[bool, int, str]:
+    """
+    Return what orders bookings, in the order that a search wants.
+
+    Args:
+        booking: The booking.
+        query: The search.
+        moment: The time of the search's first page, in seconds since 1970.
+    """
+    return _place_key(
+        epoch_seconds(booking.timeslot.start), booking.id, query.sort, moment
+    )
+
+
+def _place_key(
+    start: int, identifier: str, sort: str | None, moment: int
+) -> tuple[bool, int, str]:
+    is_past = sort is None and start < moment
+    descends = is_past or sort == "-date"
+    return is_past, -start if descends else start, identifier
 
 
 def has_values(booking: ManagedBooking, query: AppointmentQuery) -> bool:
@@ -324,21 +353,15 @@ def named_resident(query: AppointmentQuery) -> PersonalIdentityNumber | None:
 
 
 def page_of(
-    fitting: Sequence[tuple[ManagedBooking, Resource]], query: AppointmentQuery
+    fitting: Sequence[tuple[ManagedBooking, Resource]],
+    query: AppointmentQuery,
+    moment: int,
 ) -> tuple[list[Resource], ManagedBooking | None]:
-    """Return a page, and its last booking where others follow."""
+    """Return a page, and its last booking where others follow; as of `sort_key`."""
     after = fitting
     if query.cursor is not None:
-        place = query.cursor.start, query.cursor.id
-        after = [
-            pair
-            for pair in fitting
-            if (
-                sort_key(pair[0]) < place
-                if query.sort == "-date"
-                else sort_key(pair[0]) > place
-            )
-        ]
+        place = _place_key(query.cursor.start, query.cursor.id, query.sort, moment)
+        after = [pair for pair in fitting if sort_key(pair[0], query, moment) > place]
     page = after if query.count is None else after[: query.count]
     has_more = len(page) < len(after)
     last = page[-1][0] if page and has_more else None

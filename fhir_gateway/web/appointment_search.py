@@ -43,6 +43,7 @@ from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, HsaId
 from fhir_gateway.model.principal import Role
+from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.web.appointment_query import (
     OF_RESIDENT,
@@ -159,15 +160,25 @@ class AppointmentSearch:
         query = understood.query
         _refuse_personal_values(understood)
         found = self._found(query)
-        fitting = self._fitting(found.bookings, query)
-        page, last = page_of(fitting, query)
+        moment = (
+            epoch_seconds(self._gateway.clock())
+            if query.cursor is None
+            else query.cursor.moment
+        )
+        fitting = self._fitting(found.bookings, query, moment)
+        page, last = page_of(fitting, query, moment)
         unfound = [_NEVER_FOUND] if names_others(query.status, _FOUND) else []
         is_whole = found.is_whole and not unfound and query.total != "none"
         base_url = self._gateway.base_url
         links = _without_resident(understood)
         following = None
         if last is not None:
-            place = Place(sort_key(last)[0], last.id, of_resident=found.of_resident)
+            place = Place(
+                epoch_seconds(last.timeslot.start),
+                last.id,
+                of_resident=found.of_resident,
+                moment=moment,
+            )
             following = next_url(_TYPE, base_url, links, cursor_text(place.text))
         return fhir_response(
             searchset(
@@ -310,12 +321,17 @@ class AppointmentSearch:
             return [each for each in executor.map(read, granted) if each is not None]
 
     def _fitting(
-        self, bookings: Iterable[ManagedBooking], query: AppointmentQuery
+        self,
+        bookings: Iterable[ManagedBooking],
+        query: AppointmentQuery,
+        moment: int,
     ) -> list[tuple[ManagedBooking, Resource]]:
         """Return the bookings that fit with their Appointments, in the wanted order."""
         return [
             (booking, resource)
-            for booking in sorted(bookings, key=sort_key, reverse=query.sort == "-date")
+            for booking in sorted(
+                bookings, key=lambda each: sort_key(each, query, moment)
+            )
             if has_values(booking, query)
             and fits(resource := self._view.appointment(booking), query)
         ]

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ from fhir_gateway.web.appointment_query import (
 )
 
 _FIRST: Final = datetime(2026, 12, 1, 8, tzinfo=UTC)
+_NOW: Final = epoch_seconds(_FIRST + timedelta(hours=3))
 _SCHEDULE: Final = Schedule(
     unit=HsaId("SE2321009901-1001"),
     time_type_id=TimeTypeId("TT1"),
@@ -63,10 +65,13 @@ def booking(number: int, hour: int) -> ManagedBooking:
     there=st.dictionaries(_ID, _HOUR),
     changes=_CHANGES,
     count=st.integers(1, 4),
-    sort=st.sampled_from(["date", "-date"]),
+    sort=st.sampled_from([None, "date", "-date"]),
 )
 def test_pages_have_what_was_there_throughout_once(
-    there: dict[int, int], changes: list[dict[int, int | None]], count: int, sort: str
+    there: dict[int, int],
+    changes: list[dict[int, int | None]],
+    count: int,
+    sort: str | None,
 ) -> None:
     """
     No appointment that stays comes twice or not at all; a moved one may do either.
@@ -78,16 +83,16 @@ def test_pages_have_what_was_there_throughout_once(
     while True:
         listed = sorted(
             (booking(number, hour) for number, hour in present.items()),
-            key=sort_key,
-            reverse=sort == "-date",
+            key=lambda each: sort_key(each, query, _NOW),
         )
-        page, last = page_of([(each, {"id": each.id}) for each in listed], query)
+        page, last = page_of([(each, {"id": each.id}) for each in listed], query, _NOW)
         assert len(page) <= count
         seen += [each["id"] for each in page]
         if last is None:
             break
         start = epoch_seconds(last.timeslot.start)
-        query = replace(query, cursor=Place(start, last.id, of_resident=True))
+        place = Place(start, last.id, of_resident=True, moment=_NOW)
+        query = replace(query, cursor=Place.parse(place.text))
         for number, hour in (waiting.pop(0) if waiting else {}).items():
             touched.add(number)
             if hour is None:
@@ -99,8 +104,27 @@ def test_pages_have_what_was_there_throughout_once(
         each.id
         for each in sorted(
             (booking(number, hour) for number, hour in there.items()),
-            key=sort_key,
-            reverse=sort == "-date",
+            key=lambda each: sort_key(each, query, _NOW),
         )
         if each.id in stayed
     ]
+
+
+@pytest.mark.parametrize(
+    ("sort", "hours"),
+    [
+        (None, [3, 4, 5, 2, 1, 0]),
+        ("date", [0, 1, 2, 3, 4, 5]),
+        ("-date", [5, 4, 3, 2, 1, 0]),
+    ],
+)
+def test_what_is_ahead_is_first(sort: str | None, hours: list[int]) -> None:
+    """Without `_sort` the next one is first, and past ones are last, the last first."""
+    query = AppointmentQuery(sort=sort)
+
+    listed = sorted(
+        (booking(hour, hour) for hour in range(6)),
+        key=lambda each: sort_key(each, query, _NOW),
+    )
+
+    assert [each.id for each in listed] == [f"id-{hour:02}" for hour in hours]
