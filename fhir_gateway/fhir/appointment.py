@@ -206,6 +206,13 @@ def _extensions(
                 "url": vocabulary.profile("hold"),
             }
         )
+    if booking.cancelled_by is not None:
+        extensions.append(
+            {
+                "url": vocabulary.profile("cancelled-by"),
+                "valueCode": booking.cancelled_by.value,
+            }
+        )
     if booking_issues(booking):
         extensions.append(
             {

@@ -26,6 +26,7 @@ __all__ = [
     "BookingPermissions",
     "BookingStatus",
     "CancellationReason",
+    "CancelledBy",
     "KeptPart",
     "ManagedBooking",
     "ResultCode",
@@ -207,6 +208,20 @@ class CancellationReason:
     stated: str
 
 
+class CancelledBy(Enum):
+    """
+    Who cancelled a booking.
+
+    RESIDENT: the resident, or who acts for them, through this server. PROFESSIONAL:
+    staff or a region's system, through this server. ELSEWHERE: the unit, or anybody
+    through another service; the region lists it no more.
+    """
+
+    RESIDENT = "resident"
+    PROFESSIONAL = "professional"
+    ELSEWHERE = "elsewhere"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ManagedBooking:
     """
@@ -222,6 +237,7 @@ class ManagedBooking:
         confirmed_at: When the source last confirmed it, if ever.
         held_until: When its hold ends, while it is only held.
         cancellation: The reason, where it was cancelled here and the client gave one.
+        cancelled_by: Who cancelled it, where it was booked and is cancelled.
         is_described: Its source has described the visit; otherwise this server does not
             know its purpose and the resident's text, since it stores neither.
         is_offered_again: Whether its source offers its time again just after the
@@ -245,6 +261,7 @@ class ManagedBooking:
     reason: str | None = None
     held_until: datetime | None = None
     cancellation: CancellationReason | None = None
+    cancelled_by: CancelledBy | None = None
     is_described: bool = False
     is_offered_again: bool | None = None
 

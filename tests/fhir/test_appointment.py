@@ -16,6 +16,7 @@ from fhir_gateway.model.booking import (
     Booking,
     BookingPermissions,
     BookingStatus,
+    CancelledBy,
     ManagedBooking,
 )
 from fhir_gateway.model.formatted_text import Form, FormattedText, Part
@@ -442,3 +443,19 @@ def test_a_booking_without_a_time_type_has_no_service_type() -> None:
         None,
         f"Location/{_SCHEDULE.unit}",
     ]
+
+
+def test_a_cancelled_one_says_who_cancelled_it() -> None:
+    """The extension is there for what was booked and is cancelled."""
+    rendered = appointment(
+        replace(
+            _BOOKING,
+            status=BookingStatus.CANCELLED,
+            cancelled_by=CancelledBy.PROFESSIONAL,
+        )
+    )
+
+    assert rendered["extension"][-1] == {
+        "url": "https://ours.example/StructureDefinition/cancelled-by",
+        "valueCode": "professional",
+    }

@@ -6,7 +6,12 @@ from dataclasses import replace
 
 import structlog
 
-from fhir_gateway.model.booking import Booking, BookingStatus, ManagedBooking
+from fhir_gateway.model.booking import (
+    Booking,
+    BookingStatus,
+    CancelledBy,
+    ManagedBooking,
+)
 from fhir_gateway.model.client_request import RepeatedRequest
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
@@ -109,7 +114,7 @@ class CurrentBookings:
         current, intent = self._journal.lookups.get_with_pending(record.id)
         if current.version != record.version:
             details = None
-        return _managed_booking(current, details, intent=intent, reason=reason)
+        return self._managed(current, details, intent=intent, reason=reason)
 
     def describe_sent(
         self,
@@ -126,7 +131,7 @@ class CurrentBookings:
             details: The source's description of the booking after the write.
             reason: The resident's text to the unit, if the source does not return it.
         """
-        return _managed_booking(record, details, intent=None, reason=reason)
+        return self._managed(record, details, intent=None, reason=reason)
 
     def describe_write(
         self, intent: WriteIntent, *, reason: str | None = None
@@ -153,7 +158,7 @@ class CurrentBookings:
                 pending = found
             else:
                 _check_done(found, record.source)
-        return _managed_booking(record, None, intent=pending, reason=reason)
+        return self._managed(record, None, intent=pending, reason=reason)
 
     def replay(self, repeated: RepeatedRequest, grant: Grant) -> ManagedBooking:
         """
@@ -186,6 +191,31 @@ class CurrentBookings:
     def describe_last_known(self, record: BookingRecord) -> ManagedBooking:
         """Return a booking in its last known state, without asking its source."""
         return self.describe(record)
+
+    def _managed(
+        self,
+        record: BookingRecord,
+        details: Booking | None,
+        *,
+        intent: WriteIntent | None,
+        reason: str | None,
+    ) -> ManagedBooking:
+        managed = _managed_booking(record, details, intent=intent, reason=reason)
+        if record.state is not BookingState.CANCELLED or record.confirmed_at is None:
+            # A hold that was released was never booked.
+            return managed
+        return replace(managed, cancelled_by=self._cancelled_by(record))
+
+    def _cancelled_by(self, record: BookingRecord) -> CancelledBy:
+        last = self._journal.lookups.find_latest(record.id)
+        if (
+            last is None
+            or last.kind is not WriteKind.CANCEL
+            or last.state is not WriteState.DONE
+        ):
+            return CancelledBy.ELSEWHERE
+        is_residents = record.actor is None
+        return CancelledBy.RESIDENT if is_residents else CancelledBy.PROFESSIONAL
 
 
 def _check_done(intent: WriteIntent, source: SourceName) -> None:

@@ -39,13 +39,18 @@ from fhir_gateway.model.booking import (
     Booking,
     BookingPermissions,
     BookingStatus,
+    CancelledBy,
     KeptPart,
     ManagedBooking,
 )
 from fhir_gateway.model.errors import NotFound, Unavailable, WriteUnconfirmed
 from fhir_gateway.model.ids import BookingId, LogicalAddress, SourceName, TimeTypeId
 from fhir_gateway.model.interaction import Interaction
-from fhir_gateway.model.scheduling import GetSubjectOfCareSchedule, MakeBooking
+from fhir_gateway.model.scheduling import (
+    CancelBooking,
+    GetSubjectOfCareSchedule,
+    MakeBooking,
+)
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 from fhir_gateway.model.timeslot import Timeslot
@@ -214,6 +219,29 @@ def test_a_cancelled_booking_is_shown_as_such(world: RealWorld, who: int) -> Non
     assert shown(world.desk.residents.list_of(number(who))) == [
         ("norr", BookingStatus.CANCELLED, made.booking_id)
     ]
+
+
+def test_a_cancelled_booking_says_who_cancelled_it(world: RealWorld, who: int) -> None:
+    """By the resident here, or elsewhere: the region lists it no more."""
+    here = world.desk.book(world.free("norr")[0], who).booking
+    world.desk.booking.cancel(here.id)
+    elsewhere = world.desk.book(world.free("syd")[0], who).booking
+    assert elsewhere.booking_id is not None
+    world.desk.adapters[SourceName("syd")].cancel_booking(
+        CancelBooking(
+            unit=elsewhere.timeslot.schedule.unit,
+            actor=demo_grant(number(who)).actor,
+            booking_id=elsewhere.booking_id,
+        ),
+        timeout=TIMEOUT_S,
+    )
+
+    times = world.desk.residents.list_of(number(who))
+
+    assert {each.id: each.cancelled_by for each in times.bookings} == {
+        here.id: CancelledBy.RESIDENT,
+        elsewhere.id: CancelledBy.ELSEWHERE,
+    }
 
 
 @pytest.mark.parametrize("region", ["norr", "mitt", "syd"])
