@@ -2,7 +2,7 @@
 The sandbox as what surrounds a gateway: its regions as sources, its issuer, its log.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,12 +14,16 @@ from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
 from fhir_gateway.sandbox.issuer.app import PATH
+from fhir_gateway.sandbox.platform.engagement_index import INDEX_ADDRESS
+from fhir_gateway.sandbox.platform.national import INDEX
+from fhir_gateway.sandbox.platform.notifier import NOTIFIER
 from fhir_gateway.sandbox.server import LOG_RECEIVER
 
 __all__ = [
     "COVID_VACCINATION",
     "sources_toml",
     "time_types_map",
+    "write_engagement_index",
     "write_issuers",
     "write_log_service",
     "write_sources",
@@ -54,6 +58,8 @@ def sources_toml(
     described: Iterable[SandboxRegion],
     sandbox_url: str,
     map_path: Callable[[SandboxRegion], str],
+    *,
+    indexed: Container[str] = (),
 ) -> str:
     """
     Return the file of sources that makes sandbox regions sources of a gateway.
@@ -62,6 +68,7 @@ def sources_toml(
         described: The regions.
         sandbox_url: Where the sandbox listens.
         map_path: Where the ConceptMap of a region's time types is.
+        indexed: The regions that leave the engagement index to the gateway.
     """
     tables = [
         "# The sandbox's simulated regions, as sources. See docs/configuration.md.\n"
@@ -92,6 +99,16 @@ def sources_toml(
             # TakeCare answers refusals as faults: "resultCode: 3010 resultText: …".
             options.append(("refusal_faults", ["^resultCode: 30[0-9]{2} "]))
         tables.append(f"[sources.{region.name}.options]\n" + _settings(options))
+        if region.name in indexed:
+            tables.append(
+                f"[sources.{region.name}.engagement_index]\n"
+                + _settings(
+                    [
+                        ("source_system", f"{region.hsa_prefix}-SYSTEM"),
+                        ("data_controller", region.hsa_prefix),
+                    ]
+                )
+            )
         for sandbox_unit in region.units:
             unit = sandbox_unit.care_unit
             fields: list[tuple[str, object]] = [
@@ -118,7 +135,12 @@ def sources_toml(
 
 
 def write_sources(
-    folder: Path, sandbox_url: str, slots: int, vocabulary: Vocabulary
+    folder: Path,
+    sandbox_url: str,
+    slots: int,
+    vocabulary: Vocabulary,
+    *,
+    indexed: Container[str] = (),
 ) -> Path:
     """Write a file of sources and its ConceptMaps; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +153,7 @@ def write_sources(
             described,
             sandbox_url,
             lambda region: f"ConceptMap-time-types-{region.name}.json",
+            indexed=indexed,
         ),
         encoding="utf-8",
     )
@@ -194,6 +217,27 @@ def write_log_service(folder: Path, sandbox_url: str) -> Path:
                 ("endpoint", f"{sandbox_url}/rivta/{LOG_RECEIVER}"),
                 ("system_id", _SYSTEM_ID),
                 ("system_name", "fhir-gateway"),
+            ]
+        ),
+        encoding="utf-8",
+    )
+    return path
+
+
+def write_engagement_index(folder: Path, sandbox_url: str) -> Path:
+    """Write the file that makes the sandbox's index ours; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "engagement-index.toml"
+    path.write_text(
+        "# The sandbox's engagement index. See docs/engagement-index.md.\n"
+        + _settings(
+            [
+                ("endpoint", f"{sandbox_url}/rivta/{INDEX}"),
+                ("logical_address", INDEX_ADDRESS),
+                ("consumer", _SYSTEM_ID),
+                ("finds_content", True),
+                ("notified_as", _SYSTEM_ID),
+                ("notifiers", [NOTIFIER]),
             ]
         ),
         encoding="utf-8",

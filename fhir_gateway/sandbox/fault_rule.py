@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from fhir_gateway.model import scheduling
+from fhir_gateway.model.engagement import UPDATE
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.log_entry import STORE_LOG
 
@@ -53,8 +54,8 @@ LISTS: Final = (
 # Only an answer with items can be empty, and only a write has a result code.
 _APPLIES_TO: Final[Mapping[FaultKind, frozenset[Interaction]]] = {
     FaultKind.EMPTY: LISTS,
-    FaultKind.ERROR: scheduling.WRITES | {STORE_LOG},
-    FaultKind.INFO: scheduling.WRITES | {STORE_LOG},
+    FaultKind.ERROR: scheduling.WRITES | {STORE_LOG, UPDATE},
+    FaultKind.INFO: scheduling.WRITES | {STORE_LOG, UPDATE},
 }
 _DEFAULT_SECONDS: Final[Mapping[FaultKind, float]] = {
     FaultKind.HANG: 30.0,

@@ -5,7 +5,7 @@ The work of a call, its fault and its row in the ledger depend on each other. Th
 in one module, which therefore has over 400 lines.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email.message import Message
 from typing import Any, Final
@@ -13,9 +13,11 @@ from uuid import NAMESPACE_OID, uuid5
 
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.booking import ResultCode
+from fhir_gateway.model.engagement import SERVICE_DOMAIN
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import Clock, civil_time_text, epoch_seconds
+from fhir_gateway.rivta.engagement_index_1_0.types import EngagementType
 from fhir_gateway.rivta.envelope import (
     Call,
     MalformedEnvelope,
@@ -206,17 +208,32 @@ class Region:
         with self._book.lock:
             self.answering_s += seconds
 
-    def units_of(self, subject_of_care: str) -> tuple[str, ...]:
-        """Return the units where a resident has a coming booking or an invitation."""
-        coming = self._book.coming(subject_of_care)
-        invited = [
-            booked
-            for booked in self._book.all()
-            if booked.time is None and booked.party.subject_of_care == subject_of_care
-        ]
-        return tuple(
-            dict.fromkeys(str(each.unit.hsa_id) for each in (*coming, *invited))
-        )
+    def posts(self) -> Iterator[EngagementType]:
+        """
+        Yield its posts in the engagement index: coming bookings, and invitations.
+
+        The exact system writes category NA, the older ones still Booking or Invitation.
+        """
+        at = civil_time_text(self._clock())
+        is_newest = self.catalogue.style is Style.EXACT
+        for booked in self._book.all():
+            if booked.time is not None and booked.time.start <= at:
+                continue
+            category = "Invitation" if booked.is_invitation else "Booking"
+            yield EngagementType(
+                registered_resident_identification=booked.party.subject_of_care,
+                service_domain=SERVICE_DOMAIN,
+                categorization="NA" if is_newest else category,
+                logical_address=booked.unit.hsa_id,
+                business_object_instance_identifier=booked.booking_id,
+                clinical_process_interest_id="NA",
+                # An open invitation has the unit's own date: here today.
+                most_recent_content=(
+                    f"{at[:8]}000000" if booked.time is None else booked.time.start
+                ),
+                source_system=f"{self.catalogue.hsa_prefix}-SYSTEM",
+                data_controller=self.catalogue.hsa_prefix,
+            )
 
     def answer(
         self, document: bytes, soap_action: str, _headers: Message

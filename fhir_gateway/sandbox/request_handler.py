@@ -12,6 +12,8 @@ The HTTP interface of the sandbox: SOAP, ledgers, fault rules, and an issuer.
                                …/catalogue of the services behind it
     GET    /platform           how the platform behaves, see `platform/options.py`
     PUT    /platform           let it behave otherwise
+    GET    /index              who keeps the engagement index, and whom it notifies
+    PUT    /index              change that, see `platform/index_options.py`
     POST   /invitations/<region>       invite a resident, see `invitation_order.py`
     DELETE /invitations/<region>/<id>  take an open invitation back
     *      /issuer/…           the issuer of tokens, see `issuer/app.py`
@@ -42,6 +44,10 @@ from fhir_gateway.sandbox.invitation_order import (
 from fhir_gateway.sandbox.issuer.app import METADATA_PATH, MOST_BYTES, PATH
 from fhir_gateway.sandbox.log_receiver import LogReceiver
 from fhir_gateway.sandbox.mandate_answers import MalformedQuestion, mandate_answer
+from fhir_gateway.sandbox.platform.index_options import (
+    BadIndexOptions,
+    index_options_from_json,
+)
 from fhir_gateway.sandbox.platform.national import SERVICES, National
 from fhir_gateway.sandbox.platform.options import (
     BadOptions,
@@ -123,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(
                     HTTPStatus.OK, self.server.national.platform.options.as_json()
                 )
+            case ["index"]:
+                self._json(HTTPStatus.OK, self.server.national.index.options.as_json())
             case ["health"]:
                 self._json(HTTPStatus.OK, {"status": "up"})
             case ["ledger", name] if producer := self._producer(name):
@@ -151,6 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         if self._path() == ["platform"]:
             self._set_platform()
+        elif self._path() == ["index"]:
+            self._set_index()
         else:
             self.do_OPTIONS()
 
@@ -230,6 +240,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.national.platform.options = options
             self._json(HTTPStatus.OK, options.as_json())
 
+    def _set_index(self) -> None:
+        index = self.server.national.index
+        options = self._described(
+            lambda data: index_options_from_json(
+                data, index.options, self.server.regions.keys()
+            )
+        )
+        if options is not None:
+            index.behave(options)
+            self._json(HTTPStatus.OK, options.as_json())
+
     def _described(
         self, read: Callable[[object], T], *, hint: Mapping[str, Any] | None = None
     ) -> T | None:
@@ -239,7 +260,7 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         try:
             return read(json.loads(body))
-        except (BadOptions, BadOrder, BadRule) as error:
+        except (BadIndexOptions, BadOptions, BadOrder, BadRule) as error:
             fault = str(error)
         except ValueError:
             fault = "not JSON"

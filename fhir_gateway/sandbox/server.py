@@ -13,7 +13,7 @@ from fhir_gateway.sandbox.agenda import Agenda, density
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, SandboxRegion, regions
 from fhir_gateway.sandbox.issuer.app import PATH, issuer_app
 from fhir_gateway.sandbox.log_receiver import LogReceiver
-from fhir_gateway.sandbox.platform.national import LedgerPosts, National
+from fhir_gateway.sandbox.platform.national import National
 from fhir_gateway.sandbox.region import Region
 from fhir_gateway.sandbox.request_handler import SandboxHttpd
 
@@ -68,7 +68,6 @@ class SandboxServer:
         receiver = LogReceiver(LOG_RECEIVER, wait=self._wait)
         national = National(
             tuple(by_name.values()),
-            posts=LedgerPosts(tuple(by_name.values())),
             endpoint=self.endpoint,
             clock=clock,
             wait=self._wait,
@@ -131,6 +130,7 @@ class SandboxServer:
     def stop(self) -> None:
         """Stop at once: end all waiting calls and close all connections."""
         self._stopping.set()
+        self._httpd.national.index.stop()
         if self._has_served:
             self._httpd.shutdown()
         self._httpd.server_close()

@@ -2,6 +2,7 @@
 The adapter for the engagement index 1.0.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
@@ -10,6 +11,7 @@ from fhir_gateway.model.engagement import (
     SERVICE_DOMAIN,
     EngagementChange,
 )
+from fhir_gateway.model.errors import SourceFault
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.national.engagement_index.mapping import (
@@ -25,6 +27,9 @@ from fhir_gateway.rivta.transport import Credentials, Transport
 __all__ = ["EngagementIndex10"]
 
 _NAME: Final = SourceName("engagement-index")
+# The national index answers a broken rule with a fault (skltp/ei). EI000 stands for
+# everything else, also for a failure of its own.
+_RULE: Final = re.compile(r"EI00[1-9]")
 _ACCEPTED: Final = frozenset({"OK", "INFO"})
 
 
@@ -51,13 +56,20 @@ class EngagementIndex10:
 
     def update(self, changes: Sequence[EngagementChange]) -> UpdateResult:
         """Hand over changed posts; see `EngagementIndex`."""
-        response: update.Response = self._client.call(
-            update.CONTRACT,
-            update.Request(transactions=tuple(map(transaction_from_change, changes))),
-            logical_address=self._options.logical_address,
-            actor=None,
-            timeout=self._options.timeout.total_seconds(),
-        ).response
+        try:
+            response: update.Response = self._client.call(
+                update.CONTRACT,
+                update.Request(
+                    transactions=tuple(map(transaction_from_change, changes))
+                ),
+                logical_address=self._options.logical_address,
+                actor=None,
+                timeout=self._options.timeout.total_seconds(),
+            ).response
+        except SourceFault as error:
+            if _RULE.match(error.detail or ""):
+                return UpdateResult.REFUSED
+            raise
         if response.result_code.strip().upper() in _ACCEPTED:
             return UpdateResult.ACCEPTED
         return UpdateResult.REFUSED

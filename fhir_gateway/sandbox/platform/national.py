@@ -10,7 +10,11 @@ from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.rivta.monitoring_1_0 import ping_for_configuration as ping
 from fhir_gateway.rivta.scheduling_1_1 import get_subject_of_care_schedule
 from fhir_gateway.rivta.scheduling_1_1.contracts import CONTRACTS
-from fhir_gateway.sandbox.platform.aggregator import Aggregator, Posts, Route
+from fhir_gateway.sandbox.platform.aggregator import Aggregator, Route
+from fhir_gateway.sandbox.platform.engagement_index import (
+    INDEX_CONTRACTS,
+    EngagementIndex,
+)
 from fhir_gateway.sandbox.platform.service_catalogue import (
     CATALOGUE_CONTRACTS,
     SandboxServiceCatalogue,
@@ -19,40 +23,27 @@ from fhir_gateway.sandbox.platform.service_platform import ServicePlatform
 from fhir_gateway.sandbox.region import Region
 from fhir_gateway.sandbox.soap_producer import SoapProducer
 
-__all__ = ["AGGREGATOR", "CATALOGUE", "PLATFORM", "SERVICES", "LedgerPosts", "National"]
+__all__ = ["AGGREGATOR", "CATALOGUE", "INDEX", "PLATFORM", "SERVICES", "National"]
 
 PLATFORM: Final = "platform"
 AGGREGATOR: Final = "aggregator"
 CATALOGUE: Final = "catalogue"
 """The names of the national services in URLs; no region has them."""
 
-SERVICES: Final = (PLATFORM, AGGREGATOR, CATALOGUE)
+INDEX: Final = "index"
+"""The name of the engagement index in URLs; no region has it."""
+
+SERVICES: Final = (PLATFORM, AGGREGATOR, CATALOGUE, INDEX)
 
 _UNIT_CONTRACTS: Final = {**CONTRACTS, PING_FOR_CONFIGURATION: ping.CONTRACT}
 
 
-class LedgerPosts:
-    """An engagement index that always agrees with the regions' bookings."""
-
-    def __init__(self, regions: Sequence[Region]) -> None:
-        self._regions = regions
-
-    def addresses(self, subject_of_care: str) -> Sequence[str]:
-        """Return the units where a resident has a booking or an invitation."""
-        return [
-            unit
-            for region in self._regions
-            for unit in region.units_of(subject_of_care)
-        ]
-
-
 class National:
     """
-    The platform, the aggregating service and the service catalogue.
+    The platform, the aggregating service, the service catalogue and the index.
 
     Args:
         regions: The regions behind the platform.
-        posts: The engagement index.
         endpoint: Returns the URL of a producer by its name.
         clock: The clock of the services.
         wait: Waits a number of seconds, less when the server stops.
@@ -62,7 +53,6 @@ class National:
         self,
         regions: Sequence[Region],
         *,
-        posts: Posts,
         endpoint: Callable[[str], str],
         clock: Clock,
         wait: Callable[[float], None],
@@ -73,14 +63,21 @@ class National:
             national={
                 get_subject_of_care_schedule.CONTRACT: AGGREGATOR,
                 **dict.fromkeys(CATALOGUE_CONTRACTS, CATALOGUE),
+                **dict.fromkeys(INDEX_CONTRACTS, INDEX),
             },
             unit_contracts=_UNIT_CONTRACTS,
             endpoint=endpoint,
             wait=wait,
         )
+        self.index = EngagementIndex(
+            INDEX,
+            regions={str(region.catalogue.name): region for region in regions},
+            clock=clock,
+            wait=wait,
+        )
         self.aggregator = Aggregator(
             AGGREGATOR,
-            posts=posts,
+            posts=self.index,
             route=Route(
                 endpoint=lambda: endpoint(PLATFORM),
                 instance_id=self.platform.instance_id,
@@ -99,9 +96,10 @@ class National:
         )
 
     def producers(self) -> Mapping[str, SoapProducer]:
-        """Return all three by their names."""
+        """Return all of them by their names."""
         return {
             PLATFORM: self.platform,
             AGGREGATOR: self.aggregator,
             CATALOGUE: self.catalogue,
+            INDEX: self.index,
         }
