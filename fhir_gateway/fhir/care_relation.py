@@ -17,7 +17,13 @@ from fhir_gateway.model.care_relation import CareRelation
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.person import PersonalIdentityNumber
 
-__all__ = ["RelationCall", "parameters_from_relations", "relation_call"]
+__all__ = [
+    "RELATE",
+    "RELATIONS",
+    "RelationCall",
+    "parameters_from_relations",
+    "relation_call",
+]
 
 _PATIENT: Final = OperationParameter(
     names=("patient",), types=frozenset({"Identifier"})
@@ -27,6 +33,8 @@ _ADD: Final = OperationParameter(names=("add",), types=REFERENCES, most=_MOST_AT
 _REMOVE: Final = OperationParameter(
     names=("remove",), types=REFERENCES, most=_MOST_AT_ONCE
 )
+RELATIONS: Final = (_PATIENT,)
+RELATE: Final = (_PATIENT, _ADD, _REMOVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -57,7 +65,7 @@ def relation_call(body: object, base_url: str, *, changes: bool) -> RelationCall
     Raises:
         Problem: 400, with an issue for each fault; none repeats a value.
     """
-    declared = (_PATIENT, _ADD, _REMOVE) if changes else (_PATIENT,)
+    declared = RELATE if changes else RELATIONS
     arguments = arguments_from_resource(body, declared, base_url)
     number = _number(arguments)
     add, remove = _units(arguments, "add"), _units(arguments, "remove")

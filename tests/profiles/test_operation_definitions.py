@@ -10,6 +10,7 @@ import pytest
 
 from fhir_gateway.bootstrap import Program
 from fhir_gateway.fhir.appointment_operation import BOOK, CANCEL, HOLD, RESCHEDULE
+from fhir_gateway.fhir.care_relation import RELATE, RELATIONS
 from fhir_gateway.fhir.find_request import FIND
 from fhir_gateway.fhir.operation_parameters import OperationParameter
 from fhir_gateway.web.operation.validate import VALIDATE
@@ -22,6 +23,8 @@ DECLARED = {
     "appointment-cancel": CANCEL,
     "appointment-reschedule": RESCHEDULE,
     "appointment-validate": VALIDATE,
+    "appointment-relations": RELATIONS,
+    "appointment-relate": RELATE,
     "slot-hold": HOLD,
 }
 

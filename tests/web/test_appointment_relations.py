@@ -207,12 +207,17 @@ def test_each_resident_has_their_own_relations(
     add = reference("add", f"Location/{unit}")
 
     added = call(mine, "relate", parameters(add))
+    by_get = mine.get("/fhir/Appointment/$relations")
+    named = mine.get(f"/fhir/Appointment/$relations?patient={numbers[1]}")
     denied = [
         call(other, name, parameters(patient(numbers[0]), *given))
         for name, given in (("relations", []), ("relate", [add]))
     ]
 
     assert kinds(added.json) == {f"Location/{unit}": ["added"]}
+    assert by_get.json == added.json
+    assert named.status_code == 400
+    assert numbers[1] not in named.text
     assert kinds(call(other, "relations", parameters()).json) == {}
     assert [each.status_code for each in denied] == [404, 404]
     for role in ("staff", "system", "operator"):

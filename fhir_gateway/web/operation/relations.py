@@ -2,7 +2,7 @@
 `Appointment/$relations` and `$relate`: which units a resident's list asks, and why.
 """
 
-from flask import Response
+from flask import Response, request
 
 from fhir_gateway.fhir.care_relation import (
     RelationCall,
@@ -17,6 +17,7 @@ from fhir_gateway.web.exchange import (
     fhir_response,
     is_without_body,
     read_body,
+    refuse_parameters,
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import grant_for_person, present_principal
@@ -52,6 +53,10 @@ class Relations:
 
     def _read(self, *, changes: bool) -> RelationCall:
         check_accept()
+        if request.method == "GET":
+            # No URL names a resident: by GET they ask about themselves.
+            refuse_parameters()
+            return RelationCall(number=None)
         refuse_query()
         check_type()
         body = {"resourceType": "Parameters"} if is_without_body() else read_body()
