@@ -10,10 +10,12 @@ from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.web.exchange import begin_read, fhir_response
 from fhir_gateway.web.resource import View
 
-__all__ = ["metadata_view"]
+__all__ = ["METADATA_MODES", "metadata_view"]
 
 _MODE: Final = "mode"
-_MODES: Final = ("full", "normative", "terminology")
+METADATA_MODES: Final = ("full", "normative", "terminology")
+"""The values of `mode` (FHIR R4, 3.1.0.9)."""
+
 # The types that are normative in R4, of those that this server can have.
 _NORMATIVE: Final = frozenset(
     {"CodeSystem", "OperationDefinition", "StructureDefinition", "ValueSet"}
@@ -43,7 +45,8 @@ def metadata_view(statement: dict[str, Any], terminology: dict[str, Any]) -> Vie
                     Issue(
                         code="value",
                         diagnostics=(
-                            f"mode: expected one of {', '.join(_MODES)}, given once."
+                            f"mode: expected one of {', '.join(METADATA_MODES)},"
+                            " given once."
                         ),
                         parameter=_MODE,
                     )

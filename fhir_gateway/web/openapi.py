@@ -15,8 +15,9 @@ from fhir_gateway.fhir.json_schema import resource_schemas
 from fhir_gateway.fhir.published import PublishedResources
 from fhir_gateway.web.answer_form import FHIR_JSON, FHIR_XML
 from fhir_gateway.web.errors import MEANINGS, OF_ALL, OF_BODIES, OF_CHANGES
+from fhir_gateway.web.metadata import METADATA_MODES
 from fhir_gateway.web.openapi_parts import (
-    format_parameter,
+    form_parameters,
     header_parameters,
     header_references,
     operation_parameter,
@@ -25,6 +26,7 @@ from fhir_gateway.web.openapi_parts import (
     query_parameters,
     search_form,
     security_schemes,
+    subset_parameters,
     type_reference,
 )
 from fhir_gateway.web.resource import (
@@ -93,11 +95,7 @@ def openapi_document(
     for each in routes:
         for path, method, operation in described.of_type(each):
             paths.setdefault(path, {})[method.lower()] = operation
-    paths["/metadata"] = {
-        "get": described.public(
-            "metadata", "What this server does.", "CapabilityStatement"
-        )
-    }
+    paths["/metadata"] = {"get": described.metadata()}
     paths["/"] = {"post": described.batch()}
     types = {each.type for each in routes}
     brief = sorted(
@@ -166,13 +164,22 @@ class _Described:
                     path = f"/{routes.type}{place}/${operation.name}"
                     yield path, method, self._operation(routes, operation, path, method)
 
-    def public(self, name: str, summary: str, answer: str) -> Json:
-        """Return a GET that needs no token and has no parameters of its own."""
+    def metadata(self) -> Json:
+        """Return the description of what this server does; it needs no token."""
         return {
-            "operationId": name,
-            "summary": summary,
-            "parameters": [format_parameter()],
-            "responses": _responses({200: answer}, OF_ALL),
+            "operationId": "metadata",
+            "summary": "What this server does.",
+            "parameters": [
+                *form_parameters(),
+                *subset_parameters(is_search=False),
+                {
+                    "name": "mode",
+                    "in": "query",
+                    "description": "Which part; terminology is a resource of its own.",
+                    "schema": {"type": "string", "enum": [*METADATA_MODES]},
+                },
+            ],
+            "responses": _responses({200: "CapabilityStatement"}, OF_ALL),
             "security": [],
         }
 
@@ -200,7 +207,7 @@ class _Described:
             "security": self._security(routes.type, code.value),
         }
         headers: list[str] = ["Prefer", "X-Request-Id"]
-        parameters = [format_parameter(), *path_parameters(path)]
+        parameters = [*form_parameters(), *path_parameters(path)]
         statuses: dict[int, str | None] = {200: answer}
         errors = OF_ALL
         if code is InteractionCode.SEARCH_TYPE and routes.search is not None:
@@ -210,7 +217,10 @@ class _Described:
                 }
                 errors |= OF_BODIES
             else:
+                parameters += subset_parameters(is_search=True)
                 parameters += query_parameters(routes.search)
+        elif method == "GET":
+            parameters += subset_parameters(is_search=False)
         if method == "GET":
             headers += ["If-None-Match", "If-Modified-Since"]
             statuses[304] = None
@@ -241,7 +251,7 @@ class _Described:
     ) -> Json:
         definition = self._definition(operation)
         headers = ["Prefer", "X-Request-Id"]
-        parameters = [format_parameter(), *path_parameters(path)]
+        parameters = [*form_parameters(), *path_parameters(path)]
         described: Json = {
             "operationId": f"{path.strip('/').replace('/', '.')}.{method.lower()}",
             "tags": [routes.type],

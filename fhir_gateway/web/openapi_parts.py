@@ -13,10 +13,11 @@ from fhir_gateway.fhir.search_parameters import (
     Parameter,
 )
 from fhir_gateway.fhir.search_schema import SearchSchema
+from fhir_gateway.fhir.subset import Summary
 from fhir_gateway.web.answer_form import FHIR_JSON, FHIR_XML
 
 __all__ = [
-    "format_parameter",
+    "form_parameters",
     "header_parameters",
     "header_references",
     "operation_parameter",
@@ -25,6 +26,7 @@ __all__ = [
     "query_parameters",
     "search_form",
     "security_schemes",
+    "subset_parameters",
     "type_reference",
 ]
 
@@ -64,14 +66,43 @@ def path_parameters(path: str) -> list[Json]:
     ]
 
 
-def format_parameter() -> Json:
-    """Return `_format`."""
-    return {
-        "name": "_format",
-        "in": "query",
-        "description": "json or xml; it overrides Accept.",
-        "schema": {"type": "string", "enum": ["json", "xml"]},
-    }
+def form_parameters() -> list[Json]:
+    """Return the parameters of every interaction: they shape the answer."""
+    return [
+        {
+            "name": "_format",
+            "in": "query",
+            "description": "json or xml; it overrides Accept.",
+            "schema": {"type": "string", "enum": ["json", "xml"]},
+        },
+        {
+            "name": "_pretty",
+            "in": "query",
+            "description": "Whether the answer is indented.",
+            "schema": {"type": "boolean"},
+        },
+    ]
+
+
+def subset_parameters(*, is_search: bool) -> list[Json]:
+    """Return the parameters of a read or a search that ask for a part of resources."""
+    summaries = [
+        each.value for each in Summary if is_search or each is not Summary.COUNT
+    ]
+    return [
+        {
+            "name": "_summary",
+            "in": "query",
+            "description": "Which part of each resource (FHIR R4, 3.1.1.5.4).",
+            "schema": {"type": "string", "enum": summaries},
+        },
+        {
+            "name": "_elements",
+            "in": "query",
+            "description": "The elements of each resource, separated by commas.",
+            "schema": {"type": "string"},
+        },
+    ]
 
 
 def query_parameters(schema: SearchSchema[Any]) -> list[Json]:
@@ -101,7 +132,13 @@ def search_form(schema: SearchSchema[Any]) -> Json:
     }
     return {
         "type": "object",
-        "properties": {name: _value(field) for name, field in fields.items()},
+        "properties": {
+            **{
+                each["name"]: each["schema"]
+                for each in (*form_parameters(), *subset_parameters(is_search=True))
+            },
+            **{name: _value(field) for name, field in fields.items()},
+        },
         "required": [name for name, field in fields.items() if field.required],
     }
 

@@ -185,6 +185,15 @@ def test_a_unit_that_there_is_not_is_refused(client: FlaskClient, number: str) -
     )
 
 
+def test_a_resident_needs_no_body(guarded: Guarded, number: str) -> None:
+    """A token says whose relations; a GET has neither a body nor its media type."""
+    client = guarded.client("resident", number)
+
+    response = client.get("/fhir/Appointment/$relations")
+
+    assert (response.status_code, kinds(response.json)) == (200, {})
+
+
 def test_a_number_in_a_url_is_refused(client: FlaskClient) -> None:
     """A parameter in the URL of a call is 400."""
     response = client.post(

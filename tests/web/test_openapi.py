@@ -53,6 +53,36 @@ def test_all_that_the_statement_says_is_in_the_document(
 
 
 @pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/metadata", ["_format", "_pretty", "_summary", "_elements", "mode"]),
+        ("/Slot/{id}", ["_format", "_pretty", "id", "_summary", "_elements"]),
+    ],
+)
+def test_the_parameters_of_a_read_are_in_the_document(
+    client: FlaskClient, document: dict[str, Any], path: str, names: list[str]
+) -> None:
+    """What shapes the answer of a read is described; the server takes all of it."""
+    parameters = document["paths"][path]["get"]["parameters"]
+
+    assert [each["name"] for each in parameters if "name" in each] == names
+    for given in ("_format=json&_pretty=true&_summary=data", "_elements=id"):
+        url = f"/fhir/metadata?mode=normative&{given}"
+        assert client.get(url).status_code == 200
+
+
+def test_a_search_may_count_only(document: dict[str, Any]) -> None:
+    """`_summary=count` is of searches, by GET and as a form."""
+    found = document["paths"]["/Slot"]["get"]["parameters"]
+    form = document["paths"]["/Slot/_search"]["post"]["requestBody"]["content"]
+    [by_get] = [each["schema"] for each in found if each.get("name") == "_summary"]
+    properties = form["application/x-www-form-urlencoded"]["schema"]["properties"]
+
+    assert by_get == properties["_summary"]
+    assert by_get["enum"] == ["true", "text", "data", "count", "false"]
+
+
+@pytest.mark.parametrize(
     ("path", "method"),
     [
         ("/Appointment", "post"),

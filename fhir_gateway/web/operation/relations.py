@@ -58,7 +58,8 @@ class Relations:
             refuse_parameters()
             return RelationCall(number=None)
         refuse_query()
-        check_type()
+        if request.method == "POST":
+            check_type()
         body = {"resourceType": "Parameters"} if is_without_body() else read_body()
         return relation_call(body, self._gateway.base_url, changes=changes)
 
