@@ -186,7 +186,7 @@ def test_a_unit_that_there_is_not_is_refused(client: FlaskClient, number: str) -
 
 
 def test_a_resident_needs_no_body(guarded: Guarded, number: str) -> None:
-    """A token says whose relations; a GET has neither a body nor its media type."""
+    """A token names the resident; a GET has neither a body nor its media type."""
     client = guarded.client("resident", number)
 
     response = client.get("/fhir/Appointment/$relations")
