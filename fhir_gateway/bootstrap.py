@@ -74,6 +74,8 @@ from fhir_gateway.services.source.directory import TimeTypeMap
 from fhir_gateway.services.source.loss_log import ResidentLossLog
 from fhir_gateway.services.source.recheck import Recheck
 from fhir_gateway.services.source.source_access import SourceAccess
+from fhir_gateway.services.statistics.coverage_collection import CoverageCollection
+from fhir_gateway.services.statistics.statistics import Statistics
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.audit import AuditStore, AuditUpkeep
 from fhir_gateway.stores.database import Database
@@ -90,6 +92,7 @@ from fhir_gateway.stores.sealing import Seal
 from fhir_gateway.stores.sightings import RedisSightings
 from fhir_gateway.stores.slot_store import RedisSlotStore, SlotStore
 from fhir_gateway.stores.source_lease import RedisSourceLeases
+from fhir_gateway.stores.statistics import BookingCounts, CoverageCounts
 from fhir_gateway.web.app import GatewayApp, create_app
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.limiting import count_live_calls
@@ -285,6 +288,8 @@ def program(
         search_notice=ChangedPlaces(held, view),
         clock=clock,
     )
+    coverage_counts = CoverageCounts(database)
+    coverage = CoverageCollection(coverage_counts.add, clock=clock)
     resident_bookings = ResidentBookings(
         access,
         journal,
@@ -292,6 +297,7 @@ def program(
         settlement,
         CareRelations(access, journal, posts=index.resident_posts),
         within=timedelta(seconds=settings.lists_within_s),
+        count_found=coverage.count,
         clock=clock,
     )
     maps = read_concept_maps(configured, meanings, vocabulary)
@@ -319,6 +325,9 @@ def program(
         resident_bookings=resident_bookings,
         requests=ClientRequests(journal),
         audit_events=AuditEvents(audit),
+        statistics=Statistics(
+            BookingCounts(database).of_month, coverage_counts.of_month, meanings
+        ),
         held=held,
         view=view,
         identity=identity or OpenDemo(),
@@ -370,10 +379,9 @@ def program(
             index=index,
         )
     finally:
-        live.close()
-        resident_bookings.close()
-        feed_files.close()
-        bulkhead.close()
+        # What writes at its end stands before the database.
+        for service in (live, resident_bookings, coverage, feed_files, bulkhead):
+            service.close()
         limits.close()
         store.close()
         database.close()

@@ -2,13 +2,22 @@
 Principals: who asks this server, for what purpose, and with which program.
 """
 
+import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.person import PersonalIdentityNumber
 
 __all__ = ["Principal", "Purpose", "Role", "StaffMember"]
+
+
+# A client_id that may stand in statistics: at most 100 characters, a letter in it, and
+# no run of digits that may be a personal number.
+_CHANNEL: Final = re.compile(
+    r"(?=.*[A-Za-z])(?!.*[0-9]{6})[A-Za-z0-9._:/@+\-]{1,100}", re.ASCII
+)
 
 
 class Role(Enum):
@@ -116,6 +125,18 @@ class Principal:
         if self.role in (Role.RESIDENT, Role.STAFF):
             return self.key
         return f"{self.role.value}\n{self.client_key}"
+
+    @property
+    def channel(self) -> str:
+        """
+        Return the program that asks, as statistics name it; it names no person.
+
+        It is the `client_id`, or the role where there is none. An unusual one, which an
+        issuer may have made of something else, is "other".
+        """
+        if not self.client:
+            return f"({self.role.value})"
+        return self.client if _CHANNEL.fullmatch(self.client) else "other"
 
     def is_at(self, unit: HsaId) -> bool:
         """Return whether a unit is one of a regional system's own."""

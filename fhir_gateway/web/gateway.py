@@ -22,6 +22,7 @@ from fhir_gateway.services.resident.resident_bookings import ResidentBookings
 from fhir_gateway.services.search.held_timeslots import HeldTimeslots
 from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.slot_view import SlotView
+from fhir_gateway.services.statistics.statistics import Statistics
 from fhir_gateway.web.peer import TrustedProxies
 
 __all__ = ["Gateway"]
@@ -65,6 +66,7 @@ class Gateway:
     resident_bookings: ResidentBookings
     requests: ClientRequests
     audit_events: AuditEvents
+    statistics: Statistics
     held: HeldTimeslots
     view: SlotView
     identity: Identifies

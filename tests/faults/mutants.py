@@ -150,7 +150,9 @@ class HastyIntents(WatchedIntents):
                     **values_from_timeslot(timeslot),
                 )
             )
-            intent = self._insert_intent(connection, new, WriteKind.MAKE, timeslot)
+            intent = self._insert_intent(
+                connection, new, WriteKind.MAKE, timeslot, grant
+            )
             claim(connection, source, intent, timeslot, place)
             return intent
 

@@ -308,7 +308,7 @@ def test_migration_makes_the_tables(
         *("alembic_version", "booking", "claim", "decision", "invitation"),
         *("log_outbox", "request", "engagement", "engagement_look"),
         *("index_lease", "index_post", "added_unit"),
-        *("audit_anchor", "audit_event"),
+        *("audit_anchor", "audit_event", "coverage"),
     }
 
 
@@ -338,7 +338,7 @@ def test_migration_by_four_processes_at_once(
     with open_database(empty_url).reading() as connection:
         found = connection.exec_driver_sql("SELECT * FROM alembic_version").all()
     assert finished.stdout == "[0, 0, 0, 0]\n"
-    assert [tuple(row) for row in found] == [("0015",)]
+    assert [tuple(row) for row in found] == [("0016",)]
 
 
 def test_tables_of_a_later_release_are_refused(database: Database) -> None:

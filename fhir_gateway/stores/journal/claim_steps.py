@@ -180,12 +180,14 @@ def insert_intent(
     kind: WriteKind,
     timeslot: Timeslot | None,
     lease: timedelta,
+    channel: str | None,
     is_hold: bool = False,
 ) -> WriteIntent:
     """
     Insert an intent in state CLAIMED; a hold lasts as long as its lease.
 
-    The returned intent alone has its source's id of the free time.
+    `channel` is `Principal.channel` of who asks. The returned intent alone has its
+    source's id of the free time.
     """
     lease_s = lease.total_seconds()
     row = connection.execute(
@@ -197,6 +199,7 @@ def insert_intent(
             "kind": kind.value,
             "lease_s": lease_s,
             "held_s": lease_s if is_hold else None,
+            "channel": channel,
             "timeslot": (
                 None if timeslot is None else document_from_timeslot(timeslot)
             ),

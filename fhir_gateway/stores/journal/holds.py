@@ -167,6 +167,7 @@ class Holds:
                 kind=WriteKind.MAKE,
                 timeslot=timeslot,
                 lease=lasts,
+                channel=grant.principal.channel,
                 is_hold=True,
             )
             claim(connection, source, intent, timeslot, ordinal)

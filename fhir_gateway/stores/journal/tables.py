@@ -1,5 +1,5 @@
 """
-The journal's five tables, those of the log service and the index, and residents' units.
+The journal's tables, those of the log service and the index, and of statistics.
 
 Every `…_at` is in seconds since 1970: `starts_at` and `ends_at` are whole seconds of
 the source's timetable, all others are times of the database's clock with a fraction.
@@ -38,6 +38,7 @@ __all__ = [
     "added_units",
     "bookings",
     "claims",
+    "coverage",
     "engagement_looks",
     "engagements",
     "index_lease",
@@ -253,6 +254,9 @@ intents: Final = Table(
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("settled_at", Double),
+    # The program that asked for it, by its `client_id`: no person's name. NULL in rows
+    # of the previous release.
+    Column("channel", Text),
     # Why it is flagged for manual follow-up, and since when.
     Column("alarm", Text),
     Column("alarmed_at", Double),
@@ -354,6 +358,19 @@ requests: Final = Table(
 )
 Index("request_by_keep_until", requests.c.keep_until)
 Index("request_by_decision", requests.c.intent)
+
+# How many listed bookings were found by which ways; it has no person and no booking.
+coverage: Final = Table(
+    "coverage",
+    metadata,
+    # As 2026-11.
+    Column("month", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    # Why a way did not find them; empty where it did.
+    Column("aggregated", Text, primary_key=True),
+    Column("direct", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
 
 # Entries that the log service has not stored yet; it has no bookings.
 log_outbox: Final = Table(

@@ -143,7 +143,9 @@ class WriteIntents:
             else:
                 new = str(uuid4())
                 connection.execute(INSERT_BOOKING, {"id": new, "version": 1, **values})
-            intent = self._insert_intent(connection, new, WriteKind.MAKE, timeslot)
+            intent = self._insert_intent(
+                connection, new, WriteKind.MAKE, timeslot, grant
+            )
             link_request(connection, self._seal, request, intent)
             claim(connection, source, intent, timeslot, ordinal)
             return intent
@@ -189,7 +191,7 @@ class WriteIntents:
                 capacity=capacity,
             )
             intent = self._insert_intent(
-                connection, record.id, WriteKind.UPDATE, timeslot
+                connection, record.id, WriteKind.UPDATE, timeslot, grant
             )
             self._set_actor(connection, record, grant)
             link_request(connection, self._seal, request, intent)
@@ -222,7 +224,9 @@ class WriteIntents:
         with self._database.writing() as connection:
             refuse_repeat(connection, self._seal, request)
             _refuse_overtaken(connection, record)
-            intent = self._insert_intent(connection, record.id, WriteKind.CANCEL, None)
+            intent = self._insert_intent(
+                connection, record.id, WriteKind.CANCEL, None, grant
+            )
             self._set_actor(connection, record, grant)
             if reason is not None:
                 connection.execute(
@@ -279,6 +283,7 @@ class WriteIntents:
         booking: str,
         kind: WriteKind,
         timeslot: Timeslot | None,
+        grant: Grant,
     ) -> WriteIntent:
         return insert_intent(
             connection,
@@ -287,6 +292,7 @@ class WriteIntents:
             kind=kind,
             timeslot=timeslot,
             lease=self._claim_lease,
+            channel=grant.principal.channel,
         )
 
 

@@ -1,0 +1,3 @@
+"""
+What the program does, over doubles and over real regions.
+"""
