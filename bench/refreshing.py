@@ -23,7 +23,7 @@ from bench.load import Load, load, open_load
 from bench.search import CONNECTIONS, random_searches
 from bench.serving import FilledWorld, Server, body
 
-__all__ = ["refreshing"]
+__all__ = ["hang", "refreshing", "running"]
 
 _SECONDS = 4.0
 _ROUNDS = 2
@@ -44,8 +44,8 @@ def refreshing(server: Server, place: FilledWorld, port: int) -> Iterator[Figure
         port: A free one.
     """
     with (
-        _running("bench.regions", str(port), str(place.world.slots), place=place),
-        _running("fhir_gateway", "worker", place=place),
+        running("bench.regions", str(port), str(place.world.slots), place=place),
+        running("fhir_gateway", "worker", place=place),
     ):
         _until(lambda: _answered(port) >= place.world.sources, "no source was asked")
         rate = _SHARE * _most(server, place)
@@ -54,10 +54,10 @@ def refreshing(server: Server, place: FilledWorld, port: int) -> Iterator[Figure
         stored = (_answered(port) - before) / (time.monotonic() - began)
         hanging = []
         for _ in range(_ROUNDS):
-            _hang(port, _HANGING)
+            hang(port, _HANGING)
             _until(lambda: _is_missed(server, place), "nobody missed what hangs")
             hanging.append(_load(server, place, rate))
-            _hang(port, "")
+            hang(port, "")
             _until(lambda: not _is_missed(server, place), "it was never found again")
             well.append(_load(server, place, rate))
     yield Figure.at_most(
@@ -104,7 +104,8 @@ def _shown(loads: list[Load]) -> str:
 
 
 @contextmanager
-def _running(module: str, *arguments: str, place: FilledWorld) -> Iterator[None]:
+def running(module: str, *arguments: str, place: FilledWorld) -> Iterator[None]:
+    """Run a module in a process of its own while this lasts."""
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         env={**os.environ, **place.environment},
@@ -130,7 +131,7 @@ def _answered(port: int) -> int:
         return 0
 
 
-def _hang(port: int, source: str) -> None:
+def hang(port: int, source: str) -> None:
     """Let one source hang from now on, and no other."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request("PUT", "/", source)

@@ -12,12 +12,18 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from typing import Any
 
 from bench.world import World
-from fhir_gateway.model.timekeeping import civil_time_text
+from fhir_gateway.model.timekeeping import (
+    at_start_of_day,
+    civil_date,
+    civil_time_text,
+    now,
+)
 from fhir_gateway.model.timeslot import TimeType
 from fhir_gateway.rivta.envelope import (
     CONTENT_TYPE,
@@ -30,12 +36,15 @@ from fhir_gateway.rivta.scheduling_1_1 import (
     get_all_performers,
     get_all_time_types,
     get_available_timeslots,
+    get_subject_of_care_schedule,
 )
 from fhir_gateway.rivta.scheduling_1_1.types import TimeslotType, TimeTypeType
 
 __all__ = ["Regions"]
 
 _HANGING_S = 30.0
+_AT = timedelta(hours=9)
+_LASTS = timedelta(minutes=30)
 
 
 class Regions:
@@ -50,6 +59,7 @@ class Regions:
         self._world = world
         self._chance = Random(world.seed)  # noqa: S311 - data, not secrets
         self._lock = threading.Lock()
+        self._persons: dict[str | None, int] = {}
         self._units = {unit.hsa_id: n for n, unit in enumerate(world.all_units())}
         self._answers: dict[str, Callable[[Call], bytes]] = {
             f"{{{contract.namespace}}}{contract.interaction.name}": answer
@@ -57,13 +67,15 @@ class Regions:
                 (get_all_time_types.CONTRACT, self._time_types),
                 (get_all_performers.CONTRACT, self._performers),
                 (get_available_timeslots.CONTRACT, self._timeslots),
+                (get_subject_of_care_schedule.CONTRACT, self._schedule),
             )
         }
 
     def answer(self, document: bytes) -> tuple[str, bytes]:
         """Return which source a message is for, and what that answers."""
         call = read_call(document)
-        number = self._units[str(call.logical_address)]  # type: ignore[index] # an HSA-id is a text
+        address = str(call.logical_address)
+        number = self._units[address]  # type: ignore[index] # an HSA-id is a text
         source = self._world.source_names()[number % self._world.sources]
         return source, self._answers[call.action](call)
 
@@ -109,6 +121,35 @@ class Regions:
                         message_allowed=True,
                     )
                     for each in timeslots
+                )
+            ),
+        )
+
+    def _schedule(self, call: Call) -> bytes:
+        """Return one booking of the resident at the unit that is asked."""
+        request = read_request(get_subject_of_care_schedule.CONTRACT, call)
+        unit = request.healthcare_facility
+        start = at_start_of_day(civil_date(now()) + timedelta(days=7)) + _AT
+        with self._lock:
+            person = self._persons.setdefault(
+                request.subject_of_care, len(self._persons)
+            )
+        return write_response(
+            get_subject_of_care_schedule.CONTRACT,
+            get_subject_of_care_schedule.Response(
+                timeslot_detail=(
+                    TimeslotType(
+                        start_time_inclusive=civil_time_text(start),
+                        end_time_exclusive=civil_time_text(start + _LASTS),
+                        healthcare_facility=unit,
+                        booking_id=f"B{person}",
+                        subject_of_care=request.subject_of_care,
+                        time_type_name="Besök",
+                        time_type_id="TT00",
+                        cancel_booking_allowed=True,
+                        rebooking_allowed=True,
+                        message_allowed=True,
+                    ),
                 )
             ),
         )

@@ -16,6 +16,7 @@ from bench.access import searches_with_a_token
 from bench.booking import bookings
 from bench.figure import Figure
 from bench.half_sent import half_sent
+from bench.lists import lists
 from bench.memory import bytes_a_slot
 from bench.parsing import parsing
 from bench.refreshing import refreshing
@@ -111,6 +112,7 @@ def measured(slots: int) -> Iterator[Figure]:
         with serving(place) as server:
             yield from refreshing(server, place, port)
     yield from bookings()
+    yield from lists()
     with filled(World(slots=10_000, units=400)) as place, serving(place) as server:
         small = median_of_search(server, place)
     with filled(World(slots=3 * slots)) as place, serving(place) as server:

@@ -2,7 +2,7 @@
 Finds our record of each booking in a resident's list, and records what is new.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,7 +25,7 @@ from fhir_gateway.stores.journal import (
     WriteState,
 )
 
-__all__ = ["JournalMatch", "Matched"]
+__all__ = ["Confirmed", "JournalMatch", "Matched"]
 
 _log = structlog.get_logger()
 
@@ -42,6 +42,20 @@ class Matched:
 
     described: dict[str, ListedBooking] = field(default_factory=dict)
     unshown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """
+    What was recorded of listed bookings.
+
+    Attributes:
+        records: The records as they are now, by our id.
+        unsettled: The ids of those with an unsettled write, which were left alone.
+    """
+
+    records: dict[str, BookingRecord]
+    unsettled: frozenset[str]
 
 
 class JournalMatch:
@@ -90,6 +104,7 @@ class JournalMatch:
         found = self._find_or_adopt(
             of_source,
             number,
+            booked=_booked(of_source, records),
             renumbered=self._find_renumbered(of_source, records),
             astray=self._find_at_other_units(of_source, records, is_answered),
         )
@@ -104,17 +119,20 @@ class JournalMatch:
         self,
         records: Iterable[BookingRecord],
         described: dict[str, ListedBooking],
-    ) -> dict[str, BookingRecord]:
-        """Record what uncached lists report of booked records; return these updated."""
+    ) -> Confirmed:
+        """Record what uncached lists report of booked, settled records."""
         reported = []
+        unsettled = set()
         for record in records:
             listed = described.get(record.id)
             if (
                 listed is None
                 or listed.part is not None
                 or record.state is not BookingState.BOOKED
-                or self._journal.lookups.find_pending(record.id) is not None
             ):
+                continue
+            if self._journal.lookups.find_pending(record.id) is not None:
+                unsettled.add(record.id)
                 continue
             booking = listed.booking
             reported.append((record, booking, timeslot_of(booking, record.timeslot)))
@@ -128,13 +146,14 @@ class JournalMatch:
                 found[record.id] = now_known
         for source, count in taken.items():
             _log_ids_taken(source, count)
-        return found
+        return Confirmed(found, frozenset(unsettled))
 
     def _find_or_adopt(
         self,
         of_source: SourceList,
         number: PersonalIdentityNumber,
         *,
+        booked: Mapping[tuple[HsaId, BookingId | None], BookingRecord],
         renumbered: dict[BookingId, BookingRecord],
         astray: Collection[tuple[HsaId, BookingId]],
     ) -> list[BookingRecord | None]:
@@ -149,6 +168,7 @@ class JournalMatch:
         Args:
             of_source: What the answers list of one source.
             number: The resident's personal number.
+            booked: The resident's own booked records, by unit and id.
             renumbered: Our records of bookings that have another id now, by that id.
             astray: The units and ids of known bookings that are listed at other units.
         """
@@ -159,6 +179,9 @@ class JournalMatch:
             booking = listed.booking
             timeslot = booking.timeslot
             if timeslot is None:
+                continue
+            if own := booked.get((booking.unit, booking.booking_id)):
+                found[place] = own
                 continue
             if booking.booking_id is not None and booking.booking_id in renumbered:
                 found[place] = renumbered[booking.booking_id]
@@ -300,6 +323,19 @@ class JournalMatch:
             return True
         self._settlement.correction.flag_standing(intent)
         return False
+
+
+def _booked(
+    of_source: SourceList, records: Iterable[BookingRecord]
+) -> dict[tuple[HsaId, BookingId | None], BookingRecord]:
+    """Return the booked records of a source that have an id, by unit and id."""
+    return {
+        (each.timeslot.schedule.unit, each.booking_id): each
+        for each in records
+        if each.source == of_source.source
+        and each.state is BookingState.BOOKED
+        and each.booking_id is not None
+    }
 
 
 def _bookings(of_source: SourceList) -> Sequence[Booking]:

@@ -169,7 +169,8 @@ class ResidentBookings:
             for listed in each.listed
         )
         self._count_found(found)
-        records = self._records(grant)
+        if not described.keys() <= {each.id for each in records}:
+            records = self._records(grant)
         confirmed = self._match.confirm(records, described)
         silent = {each.key for each in (*heard.late, *heard.failed)}
         cut = {each.source for each in merged if each.beyond}
@@ -185,11 +186,15 @@ class ResidentBookings:
                 )
             ):
                 shown[record.id] = self._current.describe_last_known(record)
-            elif listed is None or self._is_unsettled(record, listed):
+            elif (
+                listed is None
+                or record.state is not BookingState.BOOKED
+                or record.id in confirmed.unsettled
+            ):
                 reads.start(record)
             else:
                 shown[record.id] = self._describe(
-                    confirmed.get(record.id, record), listed
+                    confirmed.records.get(record.id, record), listed
                 )
         read = reads.gather(deadline)
         unread = [each for each in records if each.id not in shown.keys() | read.keys()]
@@ -323,13 +328,6 @@ class ResidentBookings:
         return (
             record.state is BookingState.BOOKED
             and record.timeslot.start <= self._clock()
-        )
-
-    def _is_unsettled(self, record: BookingRecord, listed: ListedBooking) -> bool:
-        """Return whether reading a booking shows more than the list does."""
-        return record.state is not BookingState.BOOKED or (
-            listed.part is None
-            and self._journal.lookups.find_pending(record.id) is not None
         )
 
     def _describe(self, record: BookingRecord, listed: ListedBooking) -> ManagedBooking:
