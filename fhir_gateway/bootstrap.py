@@ -4,7 +4,7 @@ The only module that creates all objects and connects them.
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +39,7 @@ from fhir_gateway.configured_files import (
     read_engagement_index,
     read_issuers,
     read_log_service,
+    read_service_catalogues,
     read_sources,
     read_standard_time_types,
 )
@@ -51,6 +52,7 @@ from fhir_gateway.index_parts import IndexParts, index_parts
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.national.service_catalogue import ServiceCatalogue20
 from fhir_gateway.services.access_log.delivery import LogDelivery
 from fhir_gateway.services.booking.booking import BookingService
 from fhir_gateway.services.booking.bulkhead import Bulkhead
@@ -60,6 +62,10 @@ from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.reconciliation import Reconciliation
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.feed.feed_files import FeedFiles
+from fhir_gateway.services.refresh.catalogue_refresh import (
+    AskedCatalogue,
+    CatalogueRefresh,
+)
 from fhir_gateway.services.refresh.source_refresh import SourceRefresh
 from fhir_gateway.services.refresh.worker_share import WorkerShare
 from fhir_gateway.services.resident.care_relations import CareRelations
@@ -120,6 +126,7 @@ class Program:
         reconciliation: A worker runs it.
         housekeeping: A worker runs it.
         log_delivery: A worker runs it; None without a log service.
+        catalogue_refresh: A worker runs it; without service catalogues it does nothing.
         index: The parts of the engagement index.
     """
 
@@ -136,6 +143,7 @@ class Program:
     reconciliation: Reconciliation
     housekeeping: Housekeeping
     log_delivery: LogDelivery | None
+    catalogue_refresh: CatalogueRefresh
     index: IndexParts
 
 
@@ -169,6 +177,29 @@ def _open_or_create_journal(
     journal.upkeep.check_keys()
     AuditUpkeep(database, seal).check_keys()
     return journal, seal
+
+
+def _catalogue_refresh(
+    settings: Settings,
+    configured: Sequence[ConfiguredSource],
+    refreshes: Sequence[SourceRefresh],
+    clock: Clock,
+) -> CatalogueRefresh:
+    return CatalogueRefresh(
+        [
+            AskedCatalogue(
+                name=each.name,
+                catalogue=ServiceCatalogue20(each.name, each.options),
+                refreshes=[
+                    refresh for refresh in refreshes if refresh.source in each.sources
+                ],
+                asked_every=each.options.asked_every,
+                kept=each.options.kept,
+            )
+            for each in read_service_catalogues(settings.sources, configured)
+        ],
+        clock=clock,
+    )
 
 
 @contextmanager
@@ -243,6 +274,7 @@ def program(
         )
         for each in configured
     )
+    catalogue_refresh = _catalogue_refresh(settings, configured, refreshes, clock)
     held = HeldTimeslots(journal.places, clock=clock)
     search_hints = SearchHints(hints)
     limits = Limits(
@@ -376,16 +408,22 @@ def program(
                 if log_service is None
                 else LogDelivery(outbox, StoreLog20(log_service))
             ),
+            catalogue_refresh=catalogue_refresh,
             index=index,
         )
     finally:
-        # What writes at its end stands before the database.
-        for service in (live, resident_bookings, coverage, feed_files, bulkhead):
-            service.close()
-        limits.close()
-        store.close()
-        database.close()
-        for adapter in adapters.values():
-            adapter.close()
-        for aggregate in aggregates:
-            aggregate.adapter.close()
+        for close in (
+            # What writes at its end stands before the database.
+            live.close,
+            resident_bookings.close,
+            coverage.close,
+            feed_files.close,
+            bulkhead.close,
+            limits.close,
+            catalogue_refresh.close,
+            store.close,
+            database.close,
+            *(adapter.close for adapter in adapters.values()),
+            *(aggregate.adapter.close for aggregate in aggregates),
+        ):
+            close()

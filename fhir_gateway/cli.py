@@ -32,6 +32,7 @@ from fhir_gateway.configured_files import (
     read_engagement_index,
     read_issuers,
     read_log_service,
+    read_service_catalogues,
     read_sources,
     read_standard_time_types,
 )
@@ -180,6 +181,7 @@ def worker() -> None:
                 "refresh": made.share.run,
                 "reconciliation": made.reconciliation.run,
                 "housekeeping": made.housekeeping.run,
+                "service catalogues": made.catalogue_refresh.run,
             }
             if made.log_delivery is not None:
                 parts["log delivery"] = made.log_delivery.run
@@ -772,6 +774,7 @@ def _faults_of_files() -> tuple[str, ...]:
         for each in configured:
             each.adapter.close()
         read_engagement_index(settings.engagement_index, configured)
+        read_service_catalogues(settings.sources, configured)
     except WrongFiles as error:
         faults.extend(error.faults)
     issuers = None

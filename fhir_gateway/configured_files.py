@@ -45,6 +45,11 @@ from fhir_gateway.national.engagement_index import (
     WrongEngagementIndex,
     engagement_index_options,
 )
+from fhir_gateway.national.service_catalogue import (
+    ConfiguredServiceCatalogue,
+    WrongServiceCatalogues,
+    load_service_catalogues,
+)
 from fhir_gateway.services.source.directory import TimeTypeMap
 
 __all__ = [
@@ -54,6 +59,7 @@ __all__ = [
     "read_engagement_index",
     "read_issuers",
     "read_log_service",
+    "read_service_catalogues",
     "read_sources",
     "read_standard_time_types",
 ]
@@ -146,6 +152,22 @@ def read_aggregates(path: Path) -> tuple[ConfiguredAggregate, ...]:
     try:
         return load_aggregates(path)
     except WrongSources as error:
+        where = _absolute(path)
+        raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
+
+
+def read_service_catalogues(
+    path: Path, configured: Sequence[ConfiguredSource]
+) -> tuple[ConfiguredServiceCatalogue, ...]:
+    """
+    Return the service catalogues of a file of sources that was read before.
+
+    Raises:
+        WrongFiles: One cannot be used; all faults are listed.
+    """
+    try:
+        return load_service_catalogues(path, [each.source.name for each in configured])
+    except WrongServiceCatalogues as error:
         where = _absolute(path)
         raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
 

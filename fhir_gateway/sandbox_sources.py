@@ -15,7 +15,7 @@ from fhir_gateway.model.timeslot import StandardTimeType, TimeType
 from fhir_gateway.sandbox.catalogue import SandboxRegion, regions
 from fhir_gateway.sandbox.issuer.app import PATH
 from fhir_gateway.sandbox.platform.engagement_index import INDEX_ADDRESS
-from fhir_gateway.sandbox.platform.national import INDEX
+from fhir_gateway.sandbox.platform.national import INDEX, PLATFORM
 from fhir_gateway.sandbox.platform.notifier import NOTIFIER
 from fhir_gateway.sandbox.server import LOG_RECEIVER
 
@@ -60,6 +60,7 @@ def sources_toml(
     map_path: Callable[[SandboxRegion], str],
     *,
     indexed: Container[str] = (),
+    is_behind_platform: bool = False,
 ) -> str:
     """
     Return the file of sources that makes sandbox regions sources of a gateway.
@@ -69,6 +70,8 @@ def sources_toml(
         sandbox_url: Where the sandbox listens.
         map_path: Where the ConceptMap of a region's time types is.
         indexed: The regions that leave the engagement index to the gateway.
+        is_behind_platform: The gateway reaches them through the sandbox's national
+            platform, and asks its aggregating service and its service catalogue.
     """
     tables = [
         "# The sandbox's simulated regions, as sources. See docs/configuration.md.\n"
@@ -86,7 +89,7 @@ def sources_toml(
             ("calls_per_second", 20),
             ("calls_in_flight", 4),
         ]
-        if region.aggregated_address is not None:
+        if region.aggregated_address is not None and not is_behind_platform:
             lines.append(("schedule_address", str(region.aggregated_address)))
         if region.name == "mitt":
             # The TakeCare adapter cuts off a longer reason silently.
@@ -95,6 +98,11 @@ def sources_toml(
         options: list[tuple[str, object]] = [
             ("endpoint", f"{sandbox_url}/rivta/{region.name}")
         ]
+        if is_behind_platform:
+            options = [
+                ("endpoint", f"{sandbox_url}/rivta/{PLATFORM}"),
+                ("consumer", _SYSTEM_ID),
+            ]
         if region.name == "mitt":
             # TakeCare answers refusals as faults: "resultCode: 3010 resultText: …".
             options.append(("refusal_faults", ["^resultCode: 30[0-9]{2} "]))
@@ -131,6 +139,8 @@ def sources_toml(
                 fields.append(("latitude", unit.position.latitude))
                 fields.append(("longitude", unit.position.longitude))
             tables.append(f"[[sources.{region.name}.units]]\n" + _settings(fields))
+    if is_behind_platform:
+        tables.extend(_national(sandbox_url))
     return "\n".join(tables)
 
 
@@ -141,6 +151,7 @@ def write_sources(
     vocabulary: Vocabulary,
     *,
     indexed: Container[str] = (),
+    is_behind_platform: bool = False,
 ) -> Path:
     """Write a file of sources and its ConceptMaps; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,6 +165,7 @@ def write_sources(
             sandbox_url,
             lambda region: f"ConceptMap-time-types-{region.name}.json",
             indexed=indexed,
+            is_behind_platform=is_behind_platform,
         ),
         encoding="utf-8",
     )
@@ -257,6 +269,19 @@ def write_time_types_map(
         )
     )
     return path
+
+
+def _national(sandbox_url: str) -> Iterable[str]:
+    endpoint = ("endpoint", f"{sandbox_url}/rivta/{PLATFORM}")
+    consumer = ("consumer", _SYSTEM_ID)
+    yield "[aggregates.national]\n" + _settings(
+        [("title", "Nationella tjänsteplattformen (sandlåda)")]
+    )
+    yield "[aggregates.national.options]\n" + _settings([endpoint, consumer])
+    yield "[service_catalogues.national]\n" + _settings(
+        # A demo shows soon what has changed.
+        [endpoint, consumer, ("asked_every_s", 10)]
+    )
 
 
 def _mapped_time_types(region: SandboxRegion) -> Iterable[tuple[HsaId, TimeType]]:

@@ -79,8 +79,11 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     document = _document(path)
     tables = document.pop("sources", None)
     services = document.pop("aggregates", {})
+    # The room of national services reads them.
+    document.pop("service_catalogues", None)
     faults = [
-        f"{key}: is no setting; the tables are [sources.NAME] and [aggregates.NAME]"
+        f"{key}: is no setting; the tables are [sources.NAME], [aggregates.NAME] and"
+        " [service_catalogues.NAME]"
         for key in document
     ]
     if not isinstance(tables, dict) or not tables:

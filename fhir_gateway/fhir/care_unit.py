@@ -10,6 +10,7 @@ from fhir_gateway.fhir.vocabulary import HSA_ID, Vocabulary
 from fhir_gateway.model.care_unit import CareUnit
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.timeslot import TimeType, time_type_token
+from fhir_gateway.model.unit_ability import UnitAbility
 
 __all__ = [
     "healthcare_service_from_time_type",
@@ -81,6 +82,7 @@ def healthcare_service_from_time_type(
         "resourceType": "HealthcareService",
         "id": time_type_token(unit.hsa_id, time_type.id),
         "meta": meta_of_source(unit.source, vocabulary, "healthcare-service"),
+        **_abilities(unit, vocabulary),
         "active": True,
         "providedBy": {
             "reference": f"Organization/{providing_organization(unit)}",
@@ -94,3 +96,19 @@ def healthcare_service_from_time_type(
         service["telecom"] = [{"system": "phone", "value": unit.phone}]
     service["appointmentRequired"] = True
     return service
+
+
+def _abilities(unit: CareUnit, vocabulary: Vocabulary) -> dict[str, Any]:
+    if unit.abilities is None:
+        return {}
+    return {
+        "extension": [
+            {
+                "extension": [
+                    {"url": ability.value, "valueBoolean": ability in unit.abilities}
+                    for ability in UnitAbility
+                ],
+                "url": vocabulary.profile("unit-abilities"),
+            }
+        ]
+    }

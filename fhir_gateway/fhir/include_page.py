@@ -32,6 +32,7 @@ from fhir_gateway.model.timeslot import (
     time_type_of_schedule,
     time_type_token,
 )
+from fhir_gateway.model.unit_ability import UnitAbility
 
 __all__ = ["ActorValues", "IncludeRenderer", "OfTimeType", "UnitValues"]
 
@@ -56,6 +57,7 @@ class UnitValues:
 
     Attributes:
         provider: The organisation that provides its care.
+        abilities: What it can do; a part of the shape of its services.
     """
 
     unit: HsaId
@@ -65,6 +67,7 @@ class UnitValues:
     organization: bytes
     organization_name: bytes
     phone: bytes | None
+    abilities: frozenset[UnitAbility] | None
 
     @classmethod
     def of(cls, unit: CareUnit) -> Self:
@@ -77,6 +80,7 @@ class UnitValues:
             organization=providing_organization(unit).encode(),
             organization_name=in_quotes(unit.organization_name or unit.name),
             phone=None if unit.phone is None else in_quotes(unit.phone),
+            abilities=unit.abilities,
         )
 
 
@@ -128,7 +132,9 @@ class OfTimeType:
         self._source = source
         self._time_type = time_type
         self._schedules: dict[tuple[bool, bool], ResourceTemplate] = {}
-        self._services: dict[bool, ResourceTemplate] = {}
+        self._services: dict[
+            tuple[bool, frozenset[UnitAbility] | None], ResourceTemplate
+        ] = {}
 
     def schedule(
         self, token: bytes, unit: UnitValues, actor: ActorValues, answered_at: bytes
@@ -162,11 +168,11 @@ class OfTimeType:
 
     def service(self, token: bytes, unit: UnitValues) -> bytes:
         """Return the service of a unit's time type, by its token, as an entry."""
-        has_no_phone = unit.phone is None
-        template = self._services.get(has_no_phone)
+        shape = unit.phone is None, unit.abilities
+        template = self._services.get(shape)
         if template is None:
-            template = self._services[has_no_phone] = self._renderer.services(
-                self._source, self._time_type, has_no_phone
+            template = self._services[shape] = self._renderer.services(
+                self._source, self._time_type, *shape
             )
         return template.render(
             (
@@ -288,6 +294,7 @@ class IncludeRenderer:
         source: SourceName,
         time_type: TimeType,
         has_no_phone: bool,  # noqa: FBT001 - a part of a shape
+        abilities: frozenset[UnitAbility] | None,
     ) -> ResourceTemplate:
         """Return the template of a time type's services of one shape."""
         unit = CareUnit(
@@ -297,6 +304,7 @@ class IncludeRenderer:
             organization=_ORGANIZATION,
             organization_name=_PROVIDER,
             phone=None if has_no_phone else _PHONE,
+            abilities=abilities,
         )
         rendered = healthcare_service_from_time_type(
             unit, replace(time_type, id=_CODE, name=_NAME), self._vocabulary

@@ -5,6 +5,7 @@ Care units, and the people who work there.
 from dataclasses import dataclass
 
 from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.unit_ability import UnitAbility
 
 __all__ = ["CareUnit", "Nearness", "Performer", "Position"]
 
@@ -31,6 +32,10 @@ class CareUnit:
     A unit (`mottagning`, `vårdenhet`) and the source that answers for it.
 
     The contracts know an id and a name; the rest comes from configuration.
+
+    Attributes:
+        abilities: What it can do by its service catalogue; None where that is not
+            known.
     """
 
     hsa_id: HsaId
@@ -43,6 +48,11 @@ class CareUnit:
     postal_code: str | None = None
     city: str | None = None
     position: Position | None = None
+    abilities: frozenset[UnitAbility] | None = None
+
+    def lacks(self, ability: UnitAbility) -> bool:
+        """Return whether it is known that the unit lacks an ability."""
+        return self.abilities is not None and ability not in self.abilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ The units, their time types and their staff; kept in Redis as JSON beside the bl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from fhir_gateway.model.care_unit import CareUnit, Performer, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.loss import Loss, loss_from_json, loss_to_json
 from fhir_gateway.model.timeslot import TimeType
+from fhir_gateway.model.unit_ability import UnitAbility
 
 __all__ = [
     "SourceCatalogue",
@@ -37,6 +38,9 @@ class SourceCatalogue:
         time_types: By unit; a unit that has not answered yet is absent.
         performers: By HSA-id.
         losses: What was left out of the answers behind this.
+        abilities: What the units can do, by the service catalogue; a unit of which that
+            is not known is absent.
+        abilities_asked_at: When the service catalogue answered; None for never.
     """
 
     source: SourceName
@@ -45,10 +49,19 @@ class SourceCatalogue:
     time_types: Mapping[HsaId, tuple[TimeType, ...]]
     performers: Mapping[HsaId, Performer]
     losses: tuple[Loss, ...] = ()
+    abilities: Mapping[HsaId, frozenset[UnitAbility]] = field(default_factory=dict)
+    abilities_asked_at: datetime | None = None
 
     def says_the_same(self, other: "SourceCatalogue") -> bool:
-        """Return whether it equals another, apart from the time of the answer."""
-        return replace(self, answered_at=other.answered_at) == other
+        """Return whether it equals another, apart from the times of the answers."""
+        return (
+            replace(
+                self,
+                answered_at=other.answered_at,
+                abilities_asked_at=other.abilities_asked_at,
+            )
+            == other
+        )
 
 
 def pack_catalogue(catalogue: SourceCatalogue) -> bytes:
@@ -67,6 +80,15 @@ def pack_catalogue(catalogue: SourceCatalogue) -> bytes:
                 for each in catalogue.performers.values()
             ],
             "losses": [loss_to_json(each) for each in catalogue.losses],
+            "abilities": {
+                str(unit): sorted(each.value for each in abilities)
+                for unit, abilities in catalogue.abilities.items()
+            },
+            "abilities_asked_at": (
+                None
+                if catalogue.abilities_asked_at is None
+                else catalogue.abilities_asked_at.timestamp()
+            ),
         }
     )
 
@@ -107,6 +129,11 @@ def unpack_catalogue(packed: bytes) -> SourceCatalogue:
             },
             # An earlier release wrote none.
             losses=tuple(loss_from_json(each) for each in data.get("losses", ())),
+            abilities={
+                HsaId(unit): frozenset(map(UnitAbility, abilities))
+                for unit, abilities in data.get("abilities", {}).items()
+            },
+            abilities_asked_at=_instant(data.get("abilities_asked_at")),
         )
     except (
         ValueError,
@@ -118,11 +145,16 @@ def unpack_catalogue(packed: bytes) -> SourceCatalogue:
         raise UnreadableCatalogue("no catalogue of this version") from error
 
 
+def _instant(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
 def _unit_to_json(unit: CareUnit) -> dict[str, object]:
     fields: dict[str, object] = {
         name: getattr(unit, name)
         for name in CareUnit.__slots__
-        if name not in ("source", "position") and getattr(unit, name) is not None
+        if name not in ("source", "position", "abilities")
+        and getattr(unit, name) is not None
     }
     if unit.position:
         fields["position"] = [unit.position.latitude, unit.position.longitude]

@@ -374,7 +374,10 @@ def test_a_file_without_sources_is_refused(load: Load, text: str) -> None:
 def test_another_table_is_refused(load: Load) -> None:
     """A table that is not of sources is no setting."""
     assert faults_of(load, SHORT + "[source.syd]\n") == (
-        "source: is no setting; the tables are [sources.NAME] and [aggregates.NAME]",
+        (
+            "source: is no setting; the tables are [sources.NAME], [aggregates.NAME]"
+            " and [service_catalogues.NAME]"
+        ),
     )
 
 
@@ -422,7 +425,10 @@ def test_all_faults_are_listed(load: Load) -> None:
     )
 
     assert sorted(faults_of(load, text)) == [
-        "other: is no setting; the tables are [sources.NAME] and [aggregates.NAME]",
+        (
+            "other: is no setting; the tables are [sources.NAME], [aggregates.NAME]"
+            " and [service_catalogues.NAME]"
+        ),
         f"sources.mitt.options.supports.0: Must be one of: {', '.join(INTERACTIONS)}.",
         (
             "sources.mitt.refresh_subject: is not a personal number: expected 12"

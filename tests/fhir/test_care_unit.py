@@ -14,6 +14,7 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.care_unit import CareUnit, Position
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.timeslot import TimeType, time_type_token
+from fhir_gateway.model.unit_ability import UnitAbility
 
 _OURS = Vocabulary("https://ours.example")
 _PLAIN = CareUnit(
@@ -125,6 +126,25 @@ def test_a_units_time_type_is_a_healthcare_service() -> None:
         "telecom": [{"system": "phone", "value": "0980-319 200"}],
         "appointmentRequired": True,
     }
+
+
+def test_a_service_says_what_its_unit_can_do() -> None:
+    """All four abilities are there, or none where nothing is known."""
+    unit = replace(_PLAIN, abilities=frozenset({UnitAbility.LIST, UnitAbility.BOOK}))
+
+    service = healthcare_service_from_time_type(unit, _TIME_TYPE, _OURS)
+
+    assert service["extension"] == [
+        {
+            "extension": [
+                {"url": "book", "valueBoolean": True},
+                {"url": "reschedule", "valueBoolean": False},
+                {"url": "cancel", "valueBoolean": False},
+                {"url": "list", "valueBoolean": True},
+            ],
+            "url": "https://ours.example/StructureDefinition/unit-abilities",
+        }
+    ]
 
 
 def test_a_unit_without_organization_provides_its_services_itself() -> None:

@@ -29,6 +29,7 @@ from fhir_gateway.model.timeslot import (
     TimeType,
     time_type_token,
 )
+from fhir_gateway.model.unit_ability import UnitAbility
 
 BASE_URL = "http://127.0.0.1:8080/fhir"
 VOCABULARY = Vocabulary()
@@ -44,6 +45,7 @@ UNITS = st.builds(
     organization=st.none() | HSA_IDS,
     organization_name=st.none() | TEXT,
     phone=st.none() | TEXT,
+    abilities=st.none() | st.frozensets(st.sampled_from(UnitAbility)),
 )
 TIME_TYPES = st.builds(
     TimeType,

@@ -510,7 +510,7 @@ def test_faults_of_both_files_are_lines_at_once(run: Run, tmp_path: Path) -> Non
         [
             (
                 f"{tmp_path}/sources.toml: colour: is no setting; the tables are"
-                " [sources.NAME] and [aggregates.NAME]"
+                " [sources.NAME], [aggregates.NAME] and [service_catalogues.NAME]"
             ),
             (
                 f"{tmp_path}/sources.toml: sources: there is none; write a table"
@@ -800,7 +800,12 @@ FILES: Final[list[tuple[str | bytes, list[str]]]] = [
     ("[sources]\nnorr = 3", ["sources.norr: is no table"]),
     (
         SOURCE + "[source]\n",
-        ["source: is no setting; the tables are [sources.NAME] and [aggregates.NAME]"],
+        [
+            (
+                "source: is no setting; the tables are [sources.NAME],"
+                " [aggregates.NAME] and [service_catalogues.NAME]"
+            )
+        ],
     ),
     (
         SOURCE.replace("sources.norr", 'sources."a\\nb"'),

@@ -25,6 +25,7 @@ from fhir_gateway.model.interaction import Asker
 from fhir_gateway.model.scheduling import CancelBooking, UpdateBooking
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.carrying_out import carry_out
 from fhir_gateway.services.booking.claiming import Claiming, check_start
@@ -35,6 +36,7 @@ from fhir_gateway.services.booking.request import (
 )
 from fhir_gateway.services.booking.sending import Sending
 from fhir_gateway.services.booking.write_checks import (
+    check_ability,
     check_booked,
     check_readable,
     check_reason,
@@ -104,6 +106,8 @@ class Changing:
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
         check_reason(source, request.reason)
+        for unit in {record.timeslot.schedule.unit, request.token.unit}:
+            check_ability(self._access, unit, UnitAbility.RESCHEDULE)
         booking_id = require_booking_id(record)
         self._check_unit(record, request.token, booking_id)
         subject = request.subject or record.subject
@@ -172,6 +176,7 @@ class Changing:
                 source=record.source,
                 error_code=ErrorCode.CANCEL_IS_NOT_ALLOWED,
             )
+        check_ability(self._access, record.timeslot.schedule.unit, UnitAbility.CANCEL)
         if reason is not None:
             check_readable(details, Wish.MESSAGE, record.source)
         if reason is not None and not record.permissions.message:

@@ -16,7 +16,9 @@ from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import TimeslotToken
+from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.services.booking.claiming import Claiming, check_start
+from fhir_gateway.services.booking.write_checks import check_ability
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
@@ -94,6 +96,7 @@ class Holding:
         """
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
+        check_ability(self._access, request.token.unit, UnitAbility.BOOK)
         _check_length(request.lasts)
         if request.subject is not None and request.subject.number != request.number:
             raise Incorrect(

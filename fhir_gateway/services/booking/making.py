@@ -19,6 +19,7 @@ from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.carrying_out import carry_out
 from fhir_gateway.services.booking.claiming import Claiming, check_start
@@ -30,6 +31,7 @@ from fhir_gateway.services.booking.request import (
 )
 from fhir_gateway.services.booking.sending import Sending
 from fhir_gateway.services.booking.write_checks import (
+    check_ability,
     check_reason,
     target_of,
 )
@@ -100,6 +102,7 @@ class Making:
             and (booked := self.book_own(permit, own, request)) is not None
         ):
             return booked
+        check_ability(self._access, request.token.unit, UnitAbility.BOOK)
         try:
             intent = self._claiming.claim(
                 request.token,
@@ -161,6 +164,7 @@ class Making:
         source = self._access.source_of(request.token)
         check_start(request.token, self._clock)
         check_reason(source, request.reason)
+        check_ability(self._access, request.token.unit, UnitAbility.BOOK)
         try:
             # Where times have ids, the source may have given it another id by now.
             timeslot = self._access.free_timeslot(request.token, request.grant.asker)

@@ -2,6 +2,8 @@
 Checks before a write is sent.
 """
 
+from typing import Final
+
 from fhir_gateway.model.booking import (
     Booking,
     Wish,
@@ -9,14 +11,18 @@ from fhir_gateway.model.booking import (
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     Conflict,
+    Forbidden,
     Incorrect,
     MalformedAnswer,
     Stale,
     Unavailable,
 )
-from fhir_gateway.model.ids import BookingId, SourceName
+from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.model.unit_ability import UnitAbility
+from fhir_gateway.services.source.source_access import SourceAccess
+from fhir_gateway.services.source.unit_lack import lack_sentence
 from fhir_gateway.stores.journal import (
     BookingRecord,
     BookingState,
@@ -24,12 +30,21 @@ from fhir_gateway.stores.journal import (
 )
 
 __all__ = [
+    "check_ability",
     "check_booked",
     "check_readable",
     "check_reason",
     "require_booking_id",
     "target_of",
 ]
+
+
+_ERROR_CODES: Final = {
+    UnitAbility.BOOK: ErrorCode.APPOINTMENT_IS_NOT_ALLOWED,
+    UnitAbility.RESCHEDULE: ErrorCode.UPDATE_APPOINTMENT_IS_NOT_ALLOWED,
+    UnitAbility.CANCEL: ErrorCode.CANCEL_IS_NOT_ALLOWED,
+    UnitAbility.LIST: ErrorCode.REGION_CANNOT_EXPRESS_IT,
+}
 
 
 def check_booked(record: BookingRecord, version: int | None) -> None:
@@ -45,6 +60,25 @@ def check_booked(record: BookingRecord, version: int | None) -> None:
         )
     if version is not None and version != record.version:
         raise Stale("The appointment has changed since you read it; read it again.")
+
+
+def check_ability(access: SourceAccess, unit: HsaId, ability: UnitAbility) -> None:
+    """
+    Check that a unit is not known to lack an ability.
+
+    Raises:
+        Forbidden: It lacks it; the message says what to do instead.
+    """
+    known = access.find_unit(unit)
+    if known is None:
+        return
+    sentence = lack_sentence(known, ability, access.sources.get(known.source))
+    if sentence is not None:
+        raise Forbidden(
+            sentence,
+            source=known.source,
+            error_code=_ERROR_CODES[ability],
+        )
 
 
 def check_readable(details: Booking | None, wish: Wish, source: SourceName) -> None:

@@ -6,8 +6,9 @@ subject of care that was agreed with the source: the stored times are for all cl
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Final, TypeVar
@@ -21,6 +22,7 @@ from fhir_gateway.model.errors import GatewayError
 from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock, now
+from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.services.refresh.block_memory import BlockMemory
 from fhir_gateway.services.refresh.block_refresh import BlockRefresh, NotBelieved
 from fhir_gateway.services.refresh.lease_deadline import LeaseDeadline, LeaseEnded
@@ -111,6 +113,7 @@ class SourceRefresh:
             clock=clock,
         )
         self._has_stored_catalogue = False
+        self._answered_at: datetime | None = None
         self._hints_taken_at: datetime | None = None
         self._begin(LeaseDeadline())
 
@@ -118,6 +121,23 @@ class SourceRefresh:
     def source(self) -> SourceName:
         """Return the source."""
         return self._source.name
+
+    @property
+    def units(self) -> tuple[HsaId, ...]:
+        """Return the source's units, as far as they are known."""
+        return tuple(unit for unit, _ in self._known.time_types())
+
+    def put_abilities(
+        self, abilities: Mapping[HsaId, frozenset[UnitAbility]], asked_at: datetime
+    ) -> None:
+        """Record what the units can do; store news, if this worker has the source."""
+        if self._known.put_abilities(abilities, asked_at):
+            self._store_abilities()
+
+    def forget_abilities(self, before: datetime) -> None:
+        """Forget what the units could do before an instant."""
+        if self._known.forget_abilities(before):
+            self._store_abilities()
 
     def run(self, deadline: LeaseDeadline) -> None:
         """Ask until the deadline passes, and wait for the calls in flight."""
@@ -196,6 +216,9 @@ class SourceRefresh:
             return
         if catalogue is not None:
             self._known.resume(catalogue)
+            self._answered_at = catalogue.answered_at
+            if self._known.has_other_abilities(catalogue):
+                self._store_abilities()
         self._expect()
         silent = frozenset() if status is None else frozenset(status.silent_staff)
         if catalogue is not None:
@@ -320,9 +343,20 @@ class SourceRefresh:
     def _store_catalogue(self) -> None:
         # One lock for both: the last catalogue stored is the last one made.
         with self._catalogue_lock:
-            catalogue = self._known.catalogue(self._clock())
+            answered_at = self._clock()
+            catalogue = self._known.catalogue(answered_at)
             self._store_with_lease(self._store.put_catalogue, catalogue)
             self._has_stored_catalogue = True
+            self._answered_at = answered_at
+
+    def _store_abilities(self) -> None:
+        """Store new abilities: the source itself has not answered."""
+        with self._catalogue_lock, suppress(LeaseEnded, StoreUnavailable):
+            # Without a stored catalogue, or without the store, the next answer stores
+            # the abilities too.
+            if self._answered_at is not None:
+                catalogue = self._known.catalogue(self._answered_at)
+                self._store_with_lease(self._store.put_catalogue, catalogue)
 
     def _refresh_block(self, unit: HsaId, time_type_id: TimeTypeId) -> bool:
         """Ask for a block and store it; return whether there are free times soon."""

@@ -121,6 +121,9 @@ class Directory:
             for unit in catalogue.units:
                 if source_of_unit(sources, unit.hsa_id) is source:
                     units.setdefault(unit.hsa_id, unit)
+            for hsa_id, abilities in catalogue.abilities.items():
+                if hsa_id in units and units[hsa_id].source == source.name:
+                    units[hsa_id] = replace(units[hsa_id], abilities=abilities)
             for hsa_id, time_types in catalogue.time_types.items():
                 if hsa_id not in units or units[hsa_id].source != source.name:
                     continue

@@ -3,7 +3,7 @@ A source's catalogue, as far as the refresh has learnt it.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from fhir_gateway.model import scheduling
@@ -14,6 +14,7 @@ from fhir_gateway.model.listed import Listed
 from fhir_gateway.model.loss import Loss, losses_of
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import TimeType
+from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.stores.source_catalogue import SourceCatalogue
 
 __all__ = ["KnownCatalogue"]
@@ -38,6 +39,8 @@ class KnownCatalogue:
         self._time_types: dict[HsaId, tuple[TimeType, ...]] = {}
         self._performers: dict[HsaId, Performer] = {}
         self._losses: dict[tuple[Interaction, HsaId], tuple[Loss, ...]] = {}
+        self._abilities: Mapping[HsaId, frozenset[UnitAbility]] = {}
+        self._abilities_asked_at: datetime | None = None
 
     def resume(self, catalogue: SourceCatalogue) -> None:
         """Take over the catalogue that an earlier run has stored."""
@@ -50,6 +53,11 @@ class KnownCatalogue:
             for loss in catalogue.losses:
                 key = loss.interaction, loss.unit
                 self._losses[key] = (*self._losses.get(key, ()), loss)
+            asked_at = catalogue.abilities_asked_at
+            mine = self._abilities_asked_at
+            if asked_at is not None and (mine is None or asked_at > mine):
+                self._abilities = catalogue.abilities
+                self._abilities_asked_at = asked_at
 
     def add_units(self, asked: HsaId, answer: Listed[CareUnit]) -> tuple[Loss, ...]:
         """Record units; one that belongs to another source, or to none, is a loss."""
@@ -80,6 +88,31 @@ class KnownCatalogue:
                 scheduling.GET_ALL_PERFORMERS, unit, answer.rejected
             )
 
+    def put_abilities(
+        self, abilities: Mapping[HsaId, frozenset[UnitAbility]], asked_at: datetime
+    ) -> bool:
+        """Record what the units can do; return whether that is news."""
+        with self._lock:
+            own = {unit: abilities[unit] for unit in abilities if unit in self._units}
+            is_news = own != self._abilities
+            self._abilities, self._abilities_asked_at = own, asked_at
+            return is_news
+
+    def has_other_abilities(self, catalogue: SourceCatalogue) -> bool:
+        """Return whether more is known of the units' abilities than a catalogue has."""
+        with self._lock:
+            return self._abilities != catalogue.abilities
+
+    def forget_abilities(self, before: datetime) -> bool:
+        """Forget what the units could do before an instant; return whether it did."""
+        with self._lock:
+            asked_at = self._abilities_asked_at
+            if asked_at is None or asked_at >= before:
+                return False
+            was_known = bool(self._abilities)
+            self._abilities, self._abilities_asked_at = {}, None
+            return was_known
+
     def time_types(self) -> list[tuple[HsaId, tuple[TimeTypeId, ...]]]:
         """Return each unit with its time types; with none where they are not known."""
         with self._lock:
@@ -103,6 +136,8 @@ class KnownCatalogue:
                     if unit in self._units or unit == self._source.units_from
                     for loss in losses
                 ),
+                abilities=self._abilities,
+                abilities_asked_at=self._abilities_asked_at,
             )
 
     def _add_units(self, units: Iterable[CareUnit]) -> tuple[list[str], list[str]]:

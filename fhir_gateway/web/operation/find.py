@@ -27,16 +27,20 @@ from fhir_gateway.fhir.outcome import (
     Issue,
     Problem,
     ProblemKind,
+    Severity,
     issue_from_source_outcome,
 )
 from fhir_gateway.fhir.reference import Reference
 from fhir_gateway.fhir.search_schema import understand, without_empty
 from fhir_gateway.fhir.vocabulary import PERSON_NUMBER_KINDS
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.ids import HsaId
+from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.services.search.search_page import SlotPage
 from fhir_gateway.services.search.slot_criteria import SlotCriteria
 from fhir_gateway.services.search.slot_selection import Selector
 from fhir_gateway.services.search.snapshot import Snapshot
+from fhir_gateway.services.source.unit_lack import lack_sentence
 from fhir_gateway.web.answer_form import (
     SEARCH_FORM_PARAMETERS,
     form_parameters_of_url,
@@ -119,6 +123,7 @@ class Find:
                 issues=[
                     *issues_of_find(wanted),
                     *unknown,
+                    *self._lacks(page),
                     *(issue_from_source_outcome(each) for each in page.outcomes),
                 ],
             ),
@@ -138,6 +143,24 @@ class Find:
 
     def _entries(self, page: SlotPage) -> list[Entry]:
         return [Entry(self._proposals.proposal(found)) for found in page.found]
+
+    def _lacks(self, page: SlotPage) -> Iterator[Issue]:
+        """Yield an issue for each unit on the page that takes no bookings."""
+        directory = page.directory
+        sources = {each.name: each for each in directory.sources}
+        units = dict.fromkeys(found.known.schedule.unit for found in page.found)
+        for unit in units:
+            known = directory.units.get(unit)
+            if known is None:
+                continue
+            sentence = lack_sentence(known, UnitAbility.BOOK, sources.get(known.source))
+            if sentence is not None:
+                yield Issue(
+                    severity=Severity.WARNING,
+                    code="not-supported",
+                    error_code=ErrorCode.APPOINTMENT_IS_NOT_ALLOWED,
+                    diagnostics=sentence,
+                )
 
     def _criteria(self, wanted: FindRequest, arguments: Arguments) -> SlotCriteria:
         """

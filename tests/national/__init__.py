@@ -1,0 +1,1 @@
+"""Adapters of national services, over real SOAP to the sandbox."""
