@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -43,6 +43,7 @@ from fhir_gateway.configured_stores import (
     existing_index_outbox,
     existing_journal,
     existing_outbox,
+    existing_statistics,
     running_redis,
 )
 from fhir_gateway.demo import DemoFailed, run_demo
@@ -54,9 +55,13 @@ from fhir_gateway.log import configure_logging
 from fhir_gateway.model.errors import Conflict, NotFound
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.loss import Loss
+from fhir_gateway.model.month import Month
 from fhir_gateway.model.private_file import is_open_to_others
 from fhir_gateway.model.timekeeping import instant_text, now
-from fhir_gateway.report_table import report_json, report_tables
+from fhir_gateway.report.page import report_page
+from fhir_gateway.report.tables import report_json, report_tables, rich_table
+from fhir_gateway.report_table import report_json as check_json
+from fhir_gateway.report_table import report_tables as check_tables
 from fhir_gateway.sandbox.catalogue import DEFAULT_SLOTS, regions
 from fhir_gateway.sandbox.server import SandboxServer
 from fhir_gateway.sandbox_sources import (
@@ -68,6 +73,12 @@ from fhir_gateway.sandbox_sources import (
 from fhir_gateway.services.booking.manual_settlement import settle_by_hand
 from fhir_gateway.services.source.source_check import check_source
 from fhir_gateway.services.source.source_overview import SourceOverview, SourceState
+from fhir_gateway.services.statistics.statistics import (
+    BOOKINGS,
+    COVERAGE,
+    Statistics,
+)
+from fhir_gateway.services.statistics.summary import Subject
 from fhir_gateway.settings import (
     ENVIRONMENT,
     Settings,
@@ -92,6 +103,8 @@ _LATE: Final = timedelta(minutes=15)
 # What a shell reports of a program that Ctrl-C ended.
 _INTERRUPTED: Final = 130
 _WAKES_EVERY_S: Final = 1.0
+_MONTHS_OF_REPORT: Final = 12
+_MOST_MONTHS: Final = 120
 _SLOTS: Final = click.IntRange(1, 10_000_000)
 
 _EPILOG = "\n\n".join(
@@ -392,10 +405,10 @@ def check(*, as_json: bool) -> None:
             )
             each.adapter.close()
     if as_json:
-        click.echo(orjson.dumps([report_json(report) for report in reports]))
+        click.echo(orjson.dumps([check_json(report) for report in reports]))
     else:
         console = Console()
-        for table in report_tables(reports):
+        for table in check_tables(reports):
             console.print(table)
     if not all(report.is_well for report in reports):
         sys.exit(1)
@@ -492,6 +505,148 @@ def reseal() -> None:
             resealed += changed
             progress.advance(task, rows)
     click.echo(f"{resealed} rows were sealed anew.")
+
+
+class _MonthType(click.ParamType[Month]):
+    """A month, like 2026-11."""
+
+    name = "YYYY-MM"
+
+    def convert(
+        self,
+        value: str | Month,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Month:
+        """Return the month."""
+        if isinstance(value, Month):
+            return value
+        try:
+            return Month.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_MONTH: Final = _MonthType()
+_OPTIONS_OF_REPORTS: Final = (
+    click.option("--month", type=_MONTH, help="This month alone."),
+    click.option("--from", "first", type=_MONTH, help="The first month."),
+    click.option("--to", "last", type=_MONTH, help="The last month."),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON, not tables."),
+    click.option(
+        "--html",
+        "page",
+        type=click.Path(path_type=Path, dir_okay=False, writable=True),
+        help="Write a page with charts to this file; it needs nothing else.",
+    ),
+)
+
+
+def _with_options_of_reports(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS_OF_REPORTS):
+        command = option(command)
+    return command
+
+
+@main.group()
+def report() -> None:
+    """
+    Count what this server did for residents, without showing any of them.
+
+    Counts under five are hidden ("hidden", null in JSON), and so are others that would
+    give them away; "≥" marks a sum in which a hidden count is missing. docs/reports.md
+    explains each number. Without --month, --from and --to a report has this month and
+    the eleven before it.
+    """
+
+
+@report.command("bookings")
+@_with_options_of_reports
+def report_bookings(**options: Any) -> None:  # noqa: ANN401 - the options above
+    r"""
+    Bookings, moves, cancellations and refusals.
+
+    By month, source, unit, standard time type, channel (the client that asked), and the
+    days from the booking to the visit.
+
+    \b
+    fhir-gateway report bookings --month 2026-11
+    fhir-gateway report bookings --from 2026-01 --to 2026-06 --html report.html
+    """
+    _report(BOOKINGS, **options)
+
+
+@report.command("coverage")
+@_with_options_of_reports
+def report_coverage(**options: Any) -> None:  # noqa: ANN401 - the options above
+    r"""
+    How much of residents' lists each way finds, and why not.
+
+    For each source: the bookings that both ways found, those that only the aggregating
+    service or only the source itself listed, and why the other way did not.
+
+    \b
+    fhir-gateway report coverage --json
+    fhir-gateway report coverage --html coverage.html
+    """
+    _report(COVERAGE, **options)
+
+
+def _months(
+    month: Month | None, first: Month | None, last: Month | None
+) -> tuple[Month, ...]:
+    """Return the months that the options name."""
+    if month is not None and (first is not None or last is not None):
+        raise click.UsageError("Give --month, or --from and --to.")
+    last = month or last or Month.of(now())
+    first = month or first or last.plus(1 - _MONTHS_OF_REPORT)
+    if not first <= last < first.plus(_MOST_MONTHS):
+        raise click.UsageError(
+            "The last month must not be before the first one, and a report has"
+            f" {_MOST_MONTHS} months at most."
+        )
+    return tuple(first.until(last))
+
+
+def _report(
+    subject: Subject,
+    *,
+    month: Month | None,
+    first: Month | None,
+    last: Month | None,
+    as_json: bool,
+    page: Path | None,
+) -> None:
+    if as_json and page is not None:
+        raise click.UsageError("Give --json or --html, and one of them only.")
+    months = _months(month, first, last)
+    settings = _settings(with_sources=True)
+    with _explain_failures(settings), existing_statistics(settings) as counts:
+        configured, meanings = read_sources(
+            settings.sources, Vocabulary(settings.canonical_base)
+        )
+        for each in configured:
+            each.adapter.close()
+        bookings, coverage = counts
+        summary = Statistics(bookings.of_month, coverage.of_month, meanings).summary(
+            subject, months
+        )
+        if page is not None:
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(report_page(summary), encoding="utf-8")
+    if page is not None:
+        click.echo(f"{page}: {subject.title.lower()}, {summary.period}")
+        return
+    if as_json:
+        click.echo(orjson.dumps(report_json(summary)))
+        return
+    if summary.is_empty:
+        click.echo(f"Nothing was counted in {summary.period}.")
+        return
+    console = Console()
+    for table in report_tables(summary):
+        if table.rows:
+            console.print(rich_table(table))
 
 
 def _keep_private(settings: Settings) -> None:

@@ -28,6 +28,7 @@ from fhir_gateway.stores.migrations import (
 )
 from fhir_gateway.stores.redis_client import RedisClient
 from fhir_gateway.stores.sealing import Seal
+from fhir_gateway.stores.statistics import BookingCounts, CoverageCounts
 
 __all__ = [
     "ExistingAudit",
@@ -39,6 +40,7 @@ __all__ = [
     "existing_index_outbox",
     "existing_journal",
     "existing_outbox",
+    "existing_statistics",
     "make_data_folder",
     "running_redis",
     "seal_of",
@@ -255,6 +257,23 @@ def existing_audit(settings: Settings) -> Iterator[ExistingAudit]:
     with _existing_database(settings) as (database, seal):
         Journal(database, seal).upkeep.check_keys()
         yield ExistingAudit(database, seal, AuditUpkeep(database, seal))
+
+
+@contextmanager
+def existing_statistics(
+    settings: Settings,
+) -> Iterator[tuple[BookingCounts, CoverageCounts]]:
+    """
+    Yield the counts of the existing journal, and close it at the exit.
+
+    Raises:
+        NothingFound: There is no journal, or no key to it.
+        UnusableKey: A key of the journal has the wrong form, or cannot be read.
+        LaterTables: The database belongs to a later release.
+        DatabaseUnavailable: The database cannot be reached.
+    """
+    with _existing_database(settings) as (database, _):
+        yield BookingCounts(database), CoverageCounts(database)
 
 
 @contextmanager

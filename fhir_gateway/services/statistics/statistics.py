@@ -60,6 +60,7 @@ BOOKINGS: Final = Subject(
             code="days-ahead",
             title="days to the visit",
             about="Days of 24 hours from the booking to the visit.",
+            kinds=(WriteOutcome.BOOKED.value,),
         ),
     ),
 )
@@ -79,8 +80,9 @@ COVERAGE: Final = Subject(
     divisions=(
         Division(
             code="reason",
-            title="why the other way did not",
+            title="reason",
             about="Why the other way did not find it.",
+            kinds=("only-aggregated", "only-direct"),
         ),
     ),
 )
@@ -157,7 +159,7 @@ class Statistics:
                 }
                 if each.days_ahead is not None:
                     keys["days-ahead"] = each.days_ahead.value
-                counts.append((each.outcome.value, each.source, keys, each.count))
+                counts.append((each.outcome.value, str(each.source), keys, each.count))
             summaries.append(month_summary(month, BOOKINGS.kinds, counts))
         return Summary(
             subject=BOOKINGS,
@@ -191,11 +193,11 @@ class Statistics:
 def _of_coverage(count: CoverageCount) -> tuple[str, str, Mapping[str, str], int]:
     if count.aggregated is not None:
         reason = _reason(Way.AGGREGATED, count.aggregated)
-        return "only-direct", count.source, {"reason": reason}, count.count
+        return "only-direct", str(count.source), {"reason": reason}, count.count
     if count.direct is not None:
         reason = _reason(Way.DIRECT, count.direct)
-        return "only-aggregated", count.source, {"reason": reason}, count.count
-    return "both", count.source, {}, count.count
+        return "only-aggregated", str(count.source), {"reason": reason}, count.count
+    return "both", str(count.source), {}, count.count
 
 
 def _reason(way: Way, lack: Lack) -> str:

@@ -43,11 +43,13 @@ class Division:
         code: Its code.
         title: The heading of its keys.
         about: What its keys are, in one sentence.
+        kinds: The codes of the kinds that it breaks down; all where it names none.
     """
 
     code: str
     title: str
     about: str
+    kinds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,3 @@
+"""
+Reports: tables, JSON and pages.
+"""
