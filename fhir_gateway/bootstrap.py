@@ -328,6 +328,7 @@ def program(
         booking.current,
         settlement,
         CareRelations(access, journal, posts=index.resident_posts),
+        invitations=booking.invitations,
         within=timedelta(seconds=settings.lists_within_s),
         count_found=coverage.count,
         clock=clock,

@@ -15,10 +15,15 @@ from fhir_gateway.fhir.vocabulary import (
     PERSON_NUMBER_SYSTEMS,
     Vocabulary,
 )
-from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.booking import (
+    BookingPermissions,
+    BookingStatus,
+    ManagedBooking,
+)
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.formatted_text import FormattedText
 from fhir_gateway.model.ids import SourceName
+from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import instant_text, readable_time_text
 from fhir_gateway.model.timeslot import (
     NO_TIME_TYPE,
@@ -32,7 +37,10 @@ __all__ = [
     "MESSAGE_ID",
     "appointment_from_booking",
     "booking_issues",
+    "extensions_of_permissions",
     "instruction",
+    "offering_actors",
+    "patient_actor",
     "proposed_appointment",
 ]
 
@@ -40,6 +48,7 @@ MESSAGE_ID: Final = "region-message"
 """The id of the contained OperationOutcome with the texts for the resident."""
 
 _PARTICIPANT_STATUS: Final = {
+    BookingStatus.PROPOSED: "needs-action",
     BookingStatus.PENDING: "needs-action",
     BookingStatus.BOOKED: "accepted",
     # Nobody has declined: the cancellation is in the appointment's own status.
@@ -171,11 +180,11 @@ def booking_issues(booking: ManagedBooking) -> list[Issue]:
     return issues
 
 
-def _extensions(
-    booking: ManagedBooking, vocabulary: Vocabulary
+def extensions_of_permissions(
+    permissions: BookingPermissions, vocabulary: Vocabulary, *, is_invitation: bool
 ) -> list[dict[str, Any]]:
-    permissions = booking.permissions
-    extensions: list[dict[str, Any]] = [
+    """Return what the region permits, and whether the unit has invited."""
+    return [
         {
             "extension": [
                 {
@@ -189,9 +198,17 @@ def _extensions(
         },
         {
             "url": vocabulary.profile("is-invitation"),
-            "valueBoolean": booking.is_invitation,
+            "valueBoolean": is_invitation,
         },
     ]
+
+
+def _extensions(
+    booking: ManagedBooking, vocabulary: Vocabulary
+) -> list[dict[str, Any]]:
+    extensions = extensions_of_permissions(
+        booking.permissions, vocabulary, is_invitation=booking.is_invitation
+    )
     if booking.held_until is not None:
         extensions.append(
             {
@@ -253,7 +270,7 @@ def proposed_appointment(
         "slot": [{"reference": f"Slot/{timeslot.token}"}],
         "participant": [
             {"actor": actor, "status": "needs-action"}
-            for actor in _offering_actors(
+            for actor in offering_actors(
                 schedule, time_type, unit_name, is_offered=True
             )
         ],
@@ -264,20 +281,25 @@ def _participants(
     booking: ManagedBooking, time_type: TimeType, unit_name: str, *, is_offered: bool
 ) -> list[dict[str, Any]]:
     status = _PARTICIPANT_STATUS[booking.status]
-    patient = {
-        "type": "Patient",
-        "identifier": {
-            "system": PERSON_NUMBER_SYSTEMS[booking.number.kind],
-            "value": booking.number.reveal(),
-        },
-    }
-    offering = _offering_actors(
+    patient = patient_actor(booking.number)
+    offering = offering_actors(
         booking.timeslot.schedule, time_type, unit_name, is_offered=is_offered
     )
     return [{"actor": actor, "status": status} for actor in (patient, *offering)]
 
 
-def _offering_actors(
+def patient_actor(number: PersonalIdentityNumber) -> dict[str, Any]:
+    """Return the resident as an actor, by the number: no Patient can be read here."""
+    return {
+        "type": "Patient",
+        "identifier": {
+            "system": PERSON_NUMBER_SYSTEMS[number.kind],
+            "value": number.reveal(),
+        },
+    }
+
+
+def offering_actors(
     schedule: Schedule, time_type: TimeType, unit_name: str, *, is_offered: bool
 ) -> list[dict[str, Any]]:
     """Return the actors beside the patient: the unit, its service, its staff."""

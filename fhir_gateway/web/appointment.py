@@ -25,6 +25,7 @@ from fhir_gateway.model.booking import ManagedBooking
 from fhir_gateway.model.client_request import RequestKey
 from fhir_gateway.model.errors import Conflict, NotFound, Stale
 from fhir_gateway.model.grant import Grant
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.appointment_answer import AppointmentAnswers
@@ -55,6 +56,7 @@ from fhir_gateway.web.identity import (
     grant_for_person,
     may_read,
 )
+from fhir_gateway.web.invitation_commands import InvitationCommands
 from fhir_gateway.web.operation.routes import appointment_operations
 from fhir_gateway.web.precondition import precondition, refuse_precondition
 from fhir_gateway.web.proposal import Proposals
@@ -95,6 +97,7 @@ class _Views:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._commands = AppointmentCommands(gateway)
+        self._invitations = InvitationCommands(gateway)
         self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
         self._proposals = Proposals(gateway)
@@ -106,10 +109,11 @@ class _Views:
             if version is not None:
                 raise no_such_version("Appointment")
             return fhir_response(proposal)
-        booking = self._commands.read(id, grant_for_booking(self._gateway, id))
-        if version not in (None, str(booking.version)):
+        grant = grant_for_booking(self._gateway, id)
+        found = self._invitations.find(id, grant) or self._commands.read(id, grant)
+        if version not in (None, str(found.version)):
             raise no_such_version("Appointment")
-        return self._answers.read(booking, self._view.appointment(booking))
+        return self._answers.read(found, self._view.resource(found))
 
     def create(self) -> Response:
         check_accept()
@@ -163,6 +167,10 @@ class _Views:
         grant = grant_for_booking(self._gateway, id)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            invitation = self._invitations.find(id, grant)
+            if invitation is not None:
+                version = condition.version(invitation.version)
+                return self._take_up(invitation, grant, self._wish(body), version, key)
             present = self._commands.read(id, grant)
             version = condition.version(present.version)
             own = TimeslotToken.parse(present.timeslot.token)
@@ -197,24 +205,23 @@ class _Views:
         grant = grant_for_booking(self._gateway, id)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
-            present = self._commands.read(id, grant)
+            present = self._invitations.find(id, grant) or self._commands.read(
+                id, grant
+            )
             if compares and not may_read(self._gateway, present.status):
                 raise NotFound("There is no such booking.")
             base_url = self._gateway.base_url
-            patched = apply_patch(self._view.appointment(present), operations, base_url)
+            patched = apply_patch(self._view.resource(present), operations, base_url)
             wanted = appointment_request_from_resource(patched, base_url=base_url)
             # The patch was made for one version; in another, its unpatched elements may
             # differ from what the client expects.
             version = condition.version(present.version)
             patches = present.version if version is None else version
+            wish = Change(wanted=wanted, sent=patched, exact=True)
             try:
-                return self._change(
-                    present,
-                    grant,
-                    Change(wanted=wanted, sent=patched, exact=True),
-                    patches,
-                    key,
-                )
+                if isinstance(present, OpenInvitation):
+                    return self._take_up(present, grant, wish, patches, key)
+                return self._change(present, grant, wish, patches, key)
             except Stale as error:
                 if version is not None:
                     raise
@@ -245,6 +252,17 @@ class _Views:
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
         booking = self._commands.change(present, grant, change, version, key)
+        return booking, self._answer_changed(booking)
+
+    def _take_up(
+        self,
+        invitation: OpenInvitation,
+        grant: Grant,
+        change: Change,
+        version: int | None,
+        key: RequestKey | None,
+    ) -> tuple[ManagedBooking, Response]:
+        booking = self._invitations.take_up(invitation, grant, change, version, key)
         return booking, self._answer_changed(booking)
 
     def _answer_booked(self, booked: BookedTimeslot) -> Response:

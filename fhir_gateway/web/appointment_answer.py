@@ -10,6 +10,7 @@ from flask import Response
 from fhir_gateway.fhir.appointment import booking_issues
 from fhir_gateway.fhir.outcome import Issue, Severity, operation_outcome
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.timekeeping import http_date_text
 from fhir_gateway.services.booking.request import BookedTimeslot
 from fhir_gateway.web.exchange import fhir_response, preferences
@@ -38,7 +39,9 @@ class AppointmentAnswers:
         self._gateway = gateway
         self._base_url = gateway.base_url
 
-    def read(self, booking: ManagedBooking, resource: dict[str, Any]) -> Response:
+    def read(
+        self, booking: ManagedBooking | OpenInvitation, resource: dict[str, Any]
+    ) -> Response:
         """Return the answer to a read."""
         # Without _history, as in the answers to writes.
         url = f"{self._base_url}/Appointment/{booking.id}"
@@ -125,7 +128,7 @@ def _issues(booking: ManagedBooking) -> list[Issue]:
     ]
 
 
-def _versioned(booking: ManagedBooking) -> dict[str, str]:
+def _versioned(booking: ManagedBooking | OpenInvitation) -> dict[str, str]:
     """Return the headers that give its version (FHIR R4, 3.1.0.5)."""
     return {
         "ETag": f'W/"{booking.version}"',

@@ -129,10 +129,45 @@ class AppointmentCommands:
         is_done = cancels and present.status is BookingStatus.CANCELLED
         if version not in (None, present.version) and not is_done:
             raise Stale("The appointment has changed since you read it; read it again.")
+        if self._repeats_taking_up(present, change):
+            return present
         self.check_change(present, change)
         if cancels:
             return self._cancel(present, grant, wanted, version, request)
         return self._move(present, grant, wanted, version, request)
+
+    def _repeats_taking_up(self, present: ManagedBooking, change: Change) -> bool:
+        """
+        Return whether a client that saw an open invitation books its slot once more.
+
+        Raises:
+            Conflict: It books another slot; to move, it must know of the booking.
+        """
+        token = change.wanted.token
+        if (
+            token is None
+            or not self._saw_open(present, change)
+            or present.status is BookingStatus.CANCELLED
+            or not self._gateway.booking.invitations.was_open(present.id)
+        ):
+            return False
+        if token.text == present.timeslot.token:
+            return True
+        raise Conflict(
+            "The invitation has been booked already: read it again. To move it, send"
+            " status booked.",
+            source=present.source,
+        )
+
+    def _saw_open(self, present: ManagedBooking, change: Change) -> bool:
+        """Return whether what a client sent is the invitation, not its booking."""
+        if change.sent.get("status") == "proposed":
+            return True
+        mark = self._gateway.vocabulary.profile("is-invitation")
+        return not present.is_invitation and any(
+            each.get("url") == mark and each.get("valueBoolean") is True
+            for each in change.sent.get("extension", ())
+        )
 
     def _cancel(
         self,

@@ -40,6 +40,7 @@ from fhir_gateway.fhir.vocabulary import (
     is_system_of_time_types,
 )
 from fhir_gateway.model.booking import ManagedBooking
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.web.patient_identifier import PatientIdentifier
@@ -54,6 +55,7 @@ __all__ = [
     "OF_RESIDENT",
     "AppointmentQuery",
     "AppointmentSearchSchema",
+    "Found",
     "Place",
     "Resource",
     "fits",
@@ -61,12 +63,14 @@ __all__ = [
     "named_resident",
     "page_of",
     "sort_key",
+    "start_of",
 ]
 
 OF_RESIDENT: Final = ("patient.identifier", "patient:identifier")
 """The parameters that name a resident."""
 
 Resource = dict[str, Any]
+Found = ManagedBooking | OpenInvitation
 Tokens = tuple[tuple[Token, ...], ...]
 Ids = tuple[frozenset[str], ...]
 
@@ -260,19 +264,26 @@ class AppointmentSearchSchema(SearchSchema[AppointmentQuery]):
 
 
 def sort_key(
-    booking: ManagedBooking, query: AppointmentQuery, moment: int
+    booking: Found, query: AppointmentQuery, moment: int
 ) -> tuple[bool, int, str]:
     """
     Return what orders bookings, in the order that a search wants.
+
+    An open invitation has no time: it stands where the present is.
 
     Args:
         booking: The booking.
         query: The search.
         moment: The time of the search's first page, in seconds since 1970.
     """
-    return _place_key(
-        epoch_seconds(booking.timeslot.start), booking.id, query.sort, moment
-    )
+    return _place_key(start_of(booking, moment), booking.id, query.sort, moment)
+
+
+def start_of(booking: Found, moment: int) -> int:
+    """Return when a booking begins, in seconds; of an open invitation the moment."""
+    if isinstance(booking, OpenInvitation):
+        return moment
+    return epoch_seconds(booking.timeslot.start)
 
 
 def _place_key(
@@ -283,16 +294,23 @@ def _place_key(
     return is_past, -start if descends else start, identifier
 
 
-def has_values(booking: ManagedBooking, query: AppointmentQuery) -> bool:
+def has_values(booking: Found, query: AppointmentQuery) -> bool:
     """Return whether a booking fits what needs no Appointment to compare."""
     status = booking.status.value
     return (
         all(any(token.code == status for token in group) for group in query.status)
         and all(token.code != status for group in query.status_not for token in group)
-        and query.date.has(booking.timeslot.start)
+        and _is_within(booking, query.date)
         and query.last_updated.has(booking.updated_at)
         and all(any(token.code == booking.id for token in group) for group in query.id)
     )
+
+
+def _is_within(booking: Found, bounds: DateBounds) -> bool:
+    # What has no time fits no search for one.
+    if isinstance(booking, OpenInvitation):
+        return bounds == ANY_INSTANT
+    return bounds.has(booking.timeslot.start)
 
 
 def fits(appointment: Resource, query: AppointmentQuery) -> bool:
@@ -353,10 +371,10 @@ def named_resident(query: AppointmentQuery) -> PersonalIdentityNumber | None:
 
 
 def page_of(
-    fitting: Sequence[tuple[ManagedBooking, Resource]],
+    fitting: Sequence[tuple[Found, Resource]],
     query: AppointmentQuery,
     moment: int,
-) -> tuple[list[Resource], ManagedBooking | None]:
+) -> tuple[list[Resource], Found | None]:
     """Return a page, and its last booking where others follow; as of `sort_key`."""
     after = fitting
     if query.cursor is not None:

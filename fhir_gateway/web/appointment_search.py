@@ -6,6 +6,8 @@ may name a resident, and by GET a resident finds their own appointments. Who is 
 resident and names none finds single appointments, by `_id`, `identifier` or `slot`,
 each by a grant of its own, as in a read. A `next` link names the last appointment of
 its page, and that appointment's resident is the search's.
+
+It has over 400 lines, since one place decides which appointments a search may find.
 """
 
 import re
@@ -37,18 +39,20 @@ from fhir_gateway.fhir.search_schema import (
 from fhir_gateway.fhir.vocabulary import (
     PERSON_NUMBER_KINDS,
 )
-from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.booking import BookingStatus
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import NotFound
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, HsaId
 from fhir_gateway.model.principal import Role
+from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.model.timekeeping import epoch_seconds
 from fhir_gateway.model.timeslot import TimeslotToken
 from fhir_gateway.web.appointment_query import (
     OF_RESIDENT,
     AppointmentQuery,
     AppointmentSearchSchema,
+    Found,
     Place,
     Resource,
     fits,
@@ -56,6 +60,7 @@ from fhir_gateway.web.appointment_query import (
     named_resident,
     page_of,
     sort_key,
+    start_of,
 )
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.exchange import (
@@ -69,6 +74,7 @@ from fhir_gateway.web.identity import (
     grant_for_person,
     present_principal,
 )
+from fhir_gateway.web.invitation_commands import InvitationCommands
 from fhir_gateway.web.limiting import count_absent, count_live_calls
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
@@ -133,7 +139,7 @@ class _Found:
         of_resident: They are all those of one resident.
     """
 
-    bookings: Sequence[ManagedBooking]
+    bookings: Sequence[Found]
     issues: Sequence[Issue] = ()
     is_whole: bool = True
     of_resident: bool = True
@@ -151,6 +157,7 @@ class AppointmentSearch:
         self._gateway = gateway
         self._view = AppointmentView(gateway)
         self._lookup = Lookup(gateway)
+        self._invitations = InvitationCommands(gateway)
         self.schema = AppointmentSearchSchema()
 
     def answer(self) -> Response:
@@ -174,7 +181,7 @@ class AppointmentSearch:
         following = None
         if last is not None:
             place = Place(
-                epoch_seconds(last.timeslot.start),
+                start_of(last, moment),
                 last.id,
                 of_resident=found.of_resident,
                 moment=moment,
@@ -229,24 +236,30 @@ class AppointmentSearch:
         resident = number or present_principal().number
         if resident is None:
             return self._known(query)
-        return self._of_resident(grant_for_person(self._gateway, resident))
+        grant = grant_for_person(self._gateway, resident)
+        tokens = query.identifier[0] if query.identifier else ()
+        return self._of_resident(grant, self._invitations.discover(grant, tokens))
 
-    def _of_resident(self, grant: Grant) -> _Found:
+    def _of_resident(
+        self, grant: Grant, outcomes: Sequence[SourceOutcome] = ()
+    ) -> _Found:
         times = self._gateway.resident_bookings.list_of(
             grant, within=preferences().wait
         )
-        check_completeness(times.outcomes)
+        outcomes = (*outcomes, *times.outcomes)
+        check_completeness(outcomes)
+        found: tuple[Found, ...] = (*times.invitations, *times.bookings)
         return _Found(
             [
                 booking
-                for booking in times.bookings
+                for booking in found
                 if grant.statuses is None or booking.status.value in grant.statuses
             ],
             [
                 *([_UNKNOWN] if times.is_unknown else []),
-                *map(issue_from_source_outcome, times.outcomes),
+                *map(issue_from_source_outcome, outcomes),
             ],
-            not any(outcome.is_missing for outcome in times.outcomes),
+            not any(outcome.is_missing for outcome in outcomes),
         )
 
     def _known(self, query: AppointmentQuery) -> _Found:
@@ -283,7 +296,7 @@ class AppointmentSearch:
             return ()
         return self._gateway.booking.find_at(token)
 
-    def _read(self, ids: Iterable[str]) -> list[ManagedBooking]:
+    def _read(self, ids: Iterable[str]) -> list[Found]:
         """
         Read bookings, each with a grant of its own; leave out those without.
 
@@ -308,10 +321,11 @@ class AppointmentSearch:
         # The request itself counts as one.
         count_live_calls(self._gateway.limits, max(0, len(granted) - 1))
 
-        def read(pair: tuple[str, Grant]) -> ManagedBooking | None:
+        def read(pair: tuple[str, Grant]) -> Found | None:
             identifier, grant = pair
             with suppress(NotFound):
-                booking = self._gateway.booking.read(identifier, grant)
+                invitation = self._gateway.booking.invitations.read(identifier, grant)
+                booking = invitation or self._gateway.booking.read(identifier, grant)
                 grant.check_status(booking.status.value)
                 return booking
             return None
@@ -322,10 +336,10 @@ class AppointmentSearch:
 
     def _fitting(
         self,
-        bookings: Iterable[ManagedBooking],
+        bookings: Iterable[Found],
         query: AppointmentQuery,
         moment: int,
-    ) -> list[tuple[ManagedBooking, Resource]]:
+    ) -> list[tuple[Found, Resource]]:
         """Return the bookings that fit with their Appointments, in the wanted order."""
         return [
             (booking, resource)
@@ -333,7 +347,7 @@ class AppointmentSearch:
                 bookings, key=lambda each: sort_key(each, query, moment)
             )
             if has_values(booking, query)
-            and fits(resource := self._view.appointment(booking), query)
+            and fits(resource := self._view.resource(booking), query)
         ]
 
     def _included(

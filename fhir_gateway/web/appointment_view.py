@@ -5,9 +5,11 @@ Appointments and slots as clients see them, from the present snapshot.
 from typing import Any
 
 from fhir_gateway.fhir.appointment import appointment_from_booking
+from fhir_gateway.fhir.open_invitation import appointment_from_invitation
 from fhir_gateway.fhir.service_type import service_type_from_time_type
 from fhir_gateway.fhir.slot import SlotStatus, slot_from_timeslot
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.timeslot import (
     Schedule,
     TimeslotToken,
@@ -68,6 +70,30 @@ class AppointmentView:
                 if booking.status is BookingStatus.BOOKED
                 else SlotStatus.BUSY_TENTATIVE
             ),
+        )
+
+    def resource(self, found: ManagedBooking | OpenInvitation) -> dict[str, Any]:
+        """Return the Appointment of a booking or of an open invitation."""
+        if isinstance(found, OpenInvitation):
+            return self.invitation(found)
+        return self.appointment(found)
+
+    def invitation(self, invitation: OpenInvitation) -> dict[str, Any]:
+        """Return the Appointment of an open invitation."""
+        schedule = invitation.schedule
+        directory = self._gateway.slot_search.snapshot.directory
+        offering = directory.offerings.get(
+            time_type_token(schedule.unit, schedule.time_type_id)
+        )
+        unit = directory.units.get(schedule.unit)
+        return appointment_from_invitation(
+            invitation,
+            offering.time_type
+            if offering
+            else TimeType(id=schedule.time_type_id, name=schedule.time_type_name),
+            unit_name=unit.name if unit else schedule.unit,
+            vocabulary=self._gateway.vocabulary,
+            is_offered=offering is not None,
         )
 
     def appointment(self, booking: ManagedBooking) -> dict[str, Any]:

@@ -7,18 +7,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from fhir_gateway.fhir.appointment_request import BOOKABLE, AppointmentRequest
+from fhir_gateway.fhir.appointment_change import unsupported_changes
+from fhir_gateway.fhir.appointment_request import (
+    BOOKABLE,
+    AppointmentRequest,
+    ServiceTypeOf,
+)
+from fhir_gateway.fhir.free_text import COMMENT
 from fhir_gateway.fhir.outcome import Issue, Problem, ProblemKind
 from fhir_gateway.model.booking import BookingStatus, ManagedBooking
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Conflict
+from fhir_gateway.model.person import PersonalIdentityNumber
 from fhir_gateway.model.timekeeping import now
 
 __all__ = [
     "Change",
     "already_cancelled",
     "check_own_slot",
+    "check_same_number",
     "check_same_person",
+    "faults_of_taking_up",
     "is_current",
     "may_become",
 ]
@@ -85,7 +94,19 @@ def check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> No
     Raises:
         Problem: 422.
     """
-    if wanted.number is not None and wanted.number != present.number:
+    check_same_number(present.number, wanted)
+
+
+def check_same_number(
+    number: PersonalIdentityNumber, wanted: AppointmentRequest
+) -> None:
+    """
+    Check that a request names a person, if it names one.
+
+    Raises:
+        Problem: 422.
+    """
+    if wanted.number is not None and wanted.number != number:
         raise Problem(
             [
                 Issue(
@@ -96,6 +117,64 @@ def check_same_person(present: ManagedBooking, wanted: AppointmentRequest) -> No
             ],
             kind=ProblemKind.UNPROCESSABLE,
         )
+
+
+def faults_of_taking_up(
+    shown: Mapping[str, Any], change: Change, service_type_of: ServiceTypeOf
+) -> list[Issue]:
+    """
+    Return a fault for each thing that an answer to an open invitation lacks or changes.
+
+    Args:
+        shown: The invitation's Appointment, as this server shows it.
+        change: What the client wants.
+        service_type_of: Returns a slot's `serviceType`, where it is known.
+    """
+    wanted = change.wanted
+    issues: list[Issue] = []
+    COMMENT.read(wanted.comment, "Appointment.comment", issues.append)
+    if wanted.status not in BOOKABLE and not change.by_operation:
+        issues.append(
+            Issue(
+                code="not-supported",
+                diagnostics="To book a time for the invitation, send status booked.",
+                expression="Appointment.status",
+            )
+        )
+    if wanted.token is None:
+        issues.append(
+            Issue(
+                code="required",
+                error_code=ErrorCode.ELEMENT_IS_MISSING,
+                diagnostics="Name the slot to book: Slot?invitation= finds them.",
+                expression="Appointment.slot",
+            )
+        )
+        return issues
+    if wanted.subject is None:
+        issues.append(
+            Issue(
+                code="required",
+                error_code=ErrorCode.ELEMENT_IS_MISSING,
+                diagnostics=(
+                    "The invitation names the resident by number only: send the name"
+                    " as a contained Patient."
+                ),
+                expression="Appointment.contained",
+            )
+        )
+    if change.sent:
+        issues.extend(
+            unsupported_changes(
+                shown,
+                change.sent,
+                moves=True,
+                exact=change.exact,
+                by_operation=change.by_operation,
+                service_type=service_type_of(wanted.token),
+            )
+        )
+    return issues
 
 
 def check_own_slot(present: ManagedBooking, wanted: AppointmentRequest) -> None:

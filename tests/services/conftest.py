@@ -142,6 +142,7 @@ class Desk:
                 service.current,
                 self.settlement,
                 self.relations,
+                invitations=service.invitations,
                 count_found=self.found.append,
                 clock=clock,
             )

@@ -78,6 +78,16 @@ class Sandbox:
             if row["subject_of_care"] == number
         ]
 
+    def invite(self, region: str, number: str, **order: Any) -> dict[str, Any]:
+        """Let a region invite a resident; return the invitation, as in its ledger."""
+        return self._call(
+            f"/invitations/{region}", {"subject_of_care": number, **order}
+        )
+
+    def withdraw(self, region: str, booking_id: str) -> None:
+        """Let a region take an open invitation back."""
+        self._call(f"/invitations/{region}/{booking_id}", method="DELETE")
+
     def _call(
         self, path: str, body: object = None, *, method: str | None = None
     ) -> dict[str, Any]:

@@ -430,9 +430,9 @@ def test_a_status_that_is_never_found_is_said_beside_another(
     assert "total" not in response.json
     assert issue(
         "not-supported",
-        "status: appointments here are pending, booked, cancelled and no other; a"
-        " search for another status finds nothing. Only the region knows whether a"
-        " patient came.",
+        "status: appointments here are proposed, pending, booked, cancelled and no"
+        " other; a search for another status finds nothing. Only the region knows"
+        " whether a patient came.",
         severity="warning",
         location="http.status",
         error=ErrorCode.NOT_SUPPORTED,

@@ -2,7 +2,8 @@
 Booking: claim a place, commit the intent, send it once, settle it in the journal.
 
 While an outcome is unknown, the booking is pending and its time stays locked; reading
-the source finds the outcome. No write is sent twice.
+the source finds the outcome. No write is sent twice. It has over 400 lines, since it is
+the one door to these steps, and documents each.
 """
 
 from contextlib import AbstractContextManager
@@ -15,12 +16,14 @@ from fhir_gateway.model.booking import (
 from fhir_gateway.model.client_request import RepeatedRequest, RequestKey
 from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
+    Conflict,
     Incorrect,
     Refused,
     Unavailable,
 )
 from fhir_gateway.model.grant import BookingOwner, Grant
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.person import PersonalIdentityNumber, SubjectOfCare
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.model.timeslot import TimeslotToken
@@ -29,6 +32,7 @@ from fhir_gateway.services.booking.changing import Changing
 from fhir_gateway.services.booking.claiming import Claiming
 from fhir_gateway.services.booking.current_booking import CurrentBookings
 from fhir_gateway.services.booking.holding import LONGEST_HOLD, Holding, HoldRequest
+from fhir_gateway.services.booking.invitations import Invitations
 from fhir_gateway.services.booking.making import Making
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.request import (
@@ -39,6 +43,7 @@ from fhir_gateway.services.booking.request import (
 from fhir_gateway.services.booking.search_notice import SearchNotice
 from fhir_gateway.services.booking.sending import Sending
 from fhir_gateway.services.booking.settlement import Settlement
+from fhir_gateway.services.source.invitation_access import InvitationAccess
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     BookingState,
@@ -64,6 +69,8 @@ class BookingService:
 
     Attributes:
         current: Reads the present state of bookings.
+        invited: Asks sources about open invitations.
+        invitations: Reads open invitations.
     """
 
     def __init__(
@@ -82,11 +89,20 @@ class BookingService:
         self._access = access
         self._journal = journal
         self.current = CurrentBookings(journal, read_back, settlement)
-        claiming = Claiming(access, journal)
+        self.invited = InvitationAccess(access)
+        self.invitations = Invitations(access, self.invited, journal, settlement)
+        claiming = Claiming(access, self.invited, journal)
         sending = Sending(access, journal, read_back, settlement, clock=clock)
         self._holding = Holding(access, journal, claiming, clock=clock)
         self._making = Making(
-            access, journal, claiming, sending, self.current, clock=clock
+            access,
+            journal,
+            claiming,
+            sending,
+            self.current,
+            invited=self.invited,
+            invitations=self.invitations,
+            clock=clock,
         )
         self._changing = Changing(
             access,
@@ -131,6 +147,39 @@ class BookingService:
             # Another process may have claimed it, or it is the resident's own hold.
             show_changed_places()
         return booked
+
+    def take_up(
+        self, invitation: OpenInvitation, request: BookingRequest
+    ) -> BookedTimeslot:
+        """
+        Book a free time for an open invitation; the booking has the invitation's id.
+
+        Args:
+            invitation: The invitation, read just now.
+            request: Which time, and the resident with a name.
+
+        Raises:
+            Incorrect: It is for another time type, the time is past, or the reason is
+                too long for the region.
+            Forbidden: The region does not list the unit for it.
+            Conflict: It is booked, being booked, or has been taken back.
+            TimeslotTaken: Somebody else has the time, or the source does not list it
+                for the invitation.
+            Refused: The region said no; the invitation is still open.
+            Unavailable: The source could not be asked; nothing was sent.
+            Busy: Too many bookings wait for the source already; nothing was sent.
+        """
+        source = self._access.source(invitation.source)
+        show_changed_places = self._search_notice.show_changed_places
+        try:
+            with self._bulkhead.admit(source, waits=request.waits) as permit:
+                return self._making.take_up(
+                    permit, source, request, invitation, meanwhile=show_changed_places
+                )
+        except (Refused, Conflict, Unavailable):
+            # The claim has been released.
+            show_changed_places()
+            raise
 
     def hold(self, request: HoldRequest) -> ManagedBooking:
         """
@@ -252,11 +301,13 @@ class BookingService:
 
     def find_owner(self, booking: str) -> BookingOwner | None:
         """
-        Return what decides who may see a booking, without asking its source.
+        Return what decides who may see a booking or an open invitation.
 
-        None: there is no booking of that id.
+        None: there is none of that id. No source is asked.
         """
-        return self._journal.lookups.find_owner(booking)
+        return self.invitations.find_owner(booking) or self._journal.lookups.find_owner(
+            booking
+        )
 
     def find_hold(self, number: PersonalIdentityNumber, token: str) -> str | None:
         """Return the id of a resident's hold of a timeslot; None without one."""
@@ -274,8 +325,19 @@ class BookingService:
     def find_by_region_id(
         self, source: SourceName, unit: HsaId, booking_id: BookingId
     ) -> str | None:
-        """Return our id of anybody's booking with that id of its unit; None without."""
+        """
+        Return our id of anybody's booking with that id of its unit; None without.
+
+        It may be an open invitation.
+        """
         record = self._journal.lookups.find_by_booking_id(source, unit, booking_id)
+        if record is not None and record.state is not BookingState.CANCELLED:
+            return record.id
+        invitation = self._journal.invitations.find_by_booking_id(
+            source, unit, booking_id
+        )
+        if invitation is not None:
+            return invitation.id
         return None if record is None else record.id
 
     def read(self, booking: str, grant: Grant) -> ManagedBooking:

@@ -9,8 +9,10 @@ from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import Incorrect, TimeslotTaken
 from fhir_gateway.model.ids import BookingId
 from fhir_gateway.model.interaction import Asker
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.timekeeping import Clock
 from fhir_gateway.model.timeslot import Timeslot, TimeslotToken
+from fhir_gateway.services.source.invitation_access import InvitationAccess
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import Journal, Place
 
@@ -25,11 +27,15 @@ class Claiming:
 
     Args:
         access: The sources.
+        invited: Asks sources about open invitations.
         journal: Where claims are stored.
     """
 
-    def __init__(self, access: SourceAccess, journal: Journal) -> None:
+    def __init__(
+        self, access: SourceAccess, invited: InvitationAccess, journal: Journal
+    ) -> None:
         self._access = access
+        self._invited = invited
         self._journal = journal
 
     def claim(
@@ -57,8 +63,39 @@ class Claiming:
             GatewayError: The source could not be asked, or `take` raised it.
         """
         self._access.check_unlisted(token)
+        return self._claim(
+            token,
+            lambda: self._access.free_timeslot(token, asker, moving=moving),
+            take,
+        )
+
+    def claim_invited(
+        self,
+        token: TimeslotToken,
+        asker: Asker,
+        take: Callable[[Timeslot, int], _Claim],
+        *,
+        invitation: OpenInvitation,
+    ) -> _Claim:
+        """
+        Look up a time that an open invitation offers, as `claim` does any other time.
+
+        Raises:
+            TimeslotTaken: Somebody else has the time, or the source does not list it.
+            GatewayError: The source could not be asked, or `take` raised it.
+        """
+        return self._claim(
+            token, lambda: self._invited.find_time(token, invitation, asker), take
+        )
+
+    def _claim(
+        self,
+        token: TimeslotToken,
+        find: Callable[[], Timeslot],
+        take: Callable[[Timeslot, int], _Claim],
+    ) -> _Claim:
         places = self._journal.places.list_of_timeslot(token.text)
-        timeslot = self._access.free_timeslot(token, asker, moving=moving)
+        timeslot = find()
         try:
             return take(timeslot, _capacity(timeslot, places))
         except TimeslotTaken:
@@ -67,7 +104,7 @@ class Claiming:
         # The region may have booked a place before its answer reached the journal: then
         # the place was neither listed nor settled, so it was missing. Count again.
         places = self._journal.places.list_of_timeslot(token.text)
-        timeslot = self._access.free_timeslot(token, asker, moving=moving)
+        timeslot = find()
         return take(timeslot, _capacity(timeslot, places))
 
 

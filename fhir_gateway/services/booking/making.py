@@ -7,23 +7,28 @@ from collections.abc import Callable
 from fhir_gateway.model.booking import (
     BookingStatus,
 )
+from fhir_gateway.model.error_code import ErrorCode
 from fhir_gateway.model.errors import (
     Conflict,
+    Forbidden,
     GatewayError,
+    Incorrect,
     Refused,
     TimeslotTaken,
 )
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.interaction import Asker
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.scheduling import MakeBooking
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timekeeping import Clock
-from fhir_gateway.model.timeslot import Timeslot
+from fhir_gateway.model.timeslot import Timeslot, TimeslotToken, time_type_token
 from fhir_gateway.model.unit_ability import UnitAbility
 from fhir_gateway.services.booking.bulkhead import Permit
 from fhir_gateway.services.booking.carrying_out import carry_out
 from fhir_gateway.services.booking.claiming import Claiming, check_start
 from fhir_gateway.services.booking.current_booking import CurrentBookings
+from fhir_gateway.services.booking.invitations import Invitations
 from fhir_gateway.services.booking.recording import WriteOutcome
 from fhir_gateway.services.booking.request import (
     BookedTimeslot,
@@ -35,6 +40,7 @@ from fhir_gateway.services.booking.write_checks import (
     check_reason,
     target_of,
 )
+from fhir_gateway.services.source.invitation_access import InvitationAccess
 from fhir_gateway.services.source.source_access import SourceAccess
 from fhir_gateway.stores.journal import (
     AlreadyBooked,
@@ -58,6 +64,8 @@ class Making:
         claiming: Claims a place.
         sending: Sends writes.
         current: Reads the present state of bookings.
+        invited: Asks sources about open invitations.
+        invitations: Reads open invitations.
         clock: Returns the time.
     """
 
@@ -69,10 +77,14 @@ class Making:
         sending: Sending,
         current: CurrentBookings,
         *,
+        invited: InvitationAccess,
+        invitations: Invitations,
         clock: Clock,
     ) -> None:
         self._access = access
         self._journal = journal
+        self._invited = invited
+        self._invitations = invitations
         self._claiming = claiming
         self._sending = sending
         self._current = current
@@ -136,6 +148,88 @@ class Making:
             permit, source, intent, target_of(intent), request, meanwhile=meanwhile
         )
 
+    def take_up(
+        self,
+        permit: Permit,
+        source: Source,
+        request: BookingRequest,
+        invitation: OpenInvitation,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> BookedTimeslot:
+        """
+        Book a free time for an open invitation, as `BookingService.take_up` documents.
+
+        Args:
+            permit: Permits the calls to the source.
+            source: The invitation's source.
+            request: Which time, and the resident's name.
+            invitation: The invitation, read just now.
+            meanwhile: Runs while the write is under way; the place is claimed then.
+        """
+        token = request.token
+        check_start(token, self._clock)
+        check_reason(source, request.reason)
+        self._check_invited(request, invitation)
+        intent = self._claiming.claim_invited(
+            token,
+            request.grant.asker,
+            lambda timeslot, capacity: self._journal.intents.claim_make(
+                source=source.name,
+                timeslot=timeslot,
+                subject=request.subject,
+                grant=request.grant,
+                capacity=capacity,
+                request=request.request,
+                invitation=invitation,
+            ),
+            invitation=invitation,
+        )
+        return self._send(
+            permit,
+            source,
+            intent,
+            target_of(intent),
+            request,
+            meanwhile=meanwhile,
+            invitation=invitation,
+        )
+
+    def _check_invited(
+        self, request: BookingRequest, invitation: OpenInvitation
+    ) -> None:
+        """
+        Check that an invitation is for a time's time type, and for its unit.
+
+        Raises:
+            Forbidden: The region does not list the unit for it.
+            Incorrect: It is for another time type.
+            Conflict: It is not open any more.
+        """
+        token, time_type = request.token, invitation.time_type_id
+        if (
+            time_type is not None
+            and time_type_token(token.unit, time_type) != token.time_type
+        ):
+            raise Incorrect(
+                "The invitation is for another time type: choose one of its own slots"
+                " (Slot?invitation=).",
+                source=invitation.source,
+            )
+        units = self._invited.list_units(invitation, request.grant.asker)
+        if not units:
+            raise Conflict(
+                "The region has no unit for this invitation any more: read it again, or"
+                " contact the unit.",
+                source=invitation.source,
+            )
+        if token.unit not in units:
+            raise Forbidden(
+                "The region does not let this invitation be booked at that unit: choose"
+                " one of its own slots (Slot?invitation=).",
+                source=invitation.source,
+                error_code=ErrorCode.APPOINTMENT_IS_NOT_ALLOWED,
+            )
+
     def book_own(
         self, permit: Permit, booking: str, request: BookingRequest
     ) -> BookedTimeslot | None:
@@ -192,11 +286,13 @@ class Making:
         request: BookingRequest,
         *,
         meanwhile: Callable[[], None] | None = None,
+        invitation: OpenInvitation | None = None,
     ) -> BookedTimeslot:
         booking = MakeBooking(
             timeslot=timeslot,
             subject_of_care=request.subject,
             reason=request.reason,
+            invitation=None if invitation is None else invitation.booking_id,
             actor=request.grant.actor,
         )
 
@@ -204,7 +300,7 @@ class Making:
             try:
                 return self._sending.make(source, intent, booking)
             except Refused as error:
-                self._raise_if_taken(timeslot, request.grant.asker, error)
+                self._raise_if_taken(timeslot, request.grant, error, invitation)
                 raise
 
         made = carry_out(
@@ -218,20 +314,52 @@ class Making:
         return BookedTimeslot(booking=made, is_new=True)
 
     def _raise_if_taken(
-        self, timeslot: Timeslot, asker: Asker, refusal: Refused
+        self,
+        timeslot: Timeslot,
+        grant: Grant,
+        refusal: Refused,
+        invitation: OpenInvitation | None,
     ) -> None:
         """
         Raise TimeslotTaken if the source no longer lists a refused time.
 
         The contract's ERROR has a text but no code. Only the list shows whether the
         region refused because the time is taken, or by another rule.
+
+        Raises:
+            TimeslotTaken: As above; with the region's words, as the other.
+            Conflict: The invitation is not open any more.
         """
         try:
-            listed = self._access.is_listed(timeslot, asker)
+            if invitation is None:
+                listed = self._access.is_listed(timeslot, grant.asker)
+            else:
+                self._check_still_open(invitation, grant, refusal)
+                listed = self._is_offered(timeslot, invitation, grant.asker)
+        except Conflict:
+            raise
         except GatewayError:
             return
         if not listed:
             raise TimeslotTaken(refusal.message, source=refusal.source) from refusal
+
+    def _check_still_open(
+        self, invitation: OpenInvitation, grant: Grant, refusal: Refused
+    ) -> None:
+        present = self._invitations.read(invitation.id, grant)
+        if present is None or present.status is not BookingStatus.PROPOSED:
+            raise Conflict(refusal.message, source=refusal.source) from refusal
+
+    def _is_offered(
+        self, timeslot: Timeslot, invitation: OpenInvitation, asker: Asker
+    ) -> bool:
+        try:
+            self._invited.find_time(
+                TimeslotToken.parse(timeslot.token), invitation, asker
+            )
+        except TimeslotTaken:
+            return False
+        return True
 
     def _find_own(self, request: BookingRequest) -> str | None:
         """

@@ -13,14 +13,17 @@ from typing import Final
 from fhir_gateway.model.booking import BookedTimes, ManagedBooking
 from fhir_gateway.model.found_booking import FoundBooking
 from fhir_gateway.model.grant import Grant
-from fhir_gateway.model.ids import HsaId, SourceName
+from fhir_gateway.model.ids import BookingId, HsaId, SourceName
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.model.source import Aggregate, Source, SourceOutcome
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking.current_booking import CurrentBookings
+from fhir_gateway.services.booking.invitations import Invitations
 from fhir_gateway.services.booking.settlement import Settlement
 from fhir_gateway.services.engagement.resident_posts import IndexedPosts
 from fhir_gateway.services.resident.call_threads import CallThreads
 from fhir_gateway.services.resident.care_relations import MOST_ASKED, CareRelations
+from fhir_gateway.services.resident.invitation_reads import InvitationReads
 from fhir_gateway.services.resident.journal_match import JournalMatch
 from fhir_gateway.services.resident.list_outcomes import INDEX, ListOutcomes
 from fhir_gateway.services.resident.list_request import (
@@ -62,6 +65,7 @@ class ResidentsTimes:
     A resident's bookings, earliest first.
 
     Attributes:
+        invitations: The open invitations, and those that were taken back.
         outcomes: What is missing, source by source.
         found: By which ways the listed bookings were found.
         is_unknown: Regions were asked, and none has answered.
@@ -69,6 +73,7 @@ class ResidentsTimes:
 
     bookings: tuple[ManagedBooking, ...]
     outcomes: tuple[SourceOutcome, ...]
+    invitations: tuple[OpenInvitation, ...] = ()
     found: tuple[FoundBooking, ...] = field(default=(), compare=False)
     is_unknown: bool = False
 
@@ -83,6 +88,7 @@ class ResidentBookings:
         current: Reads single bookings.
         settlement: Corrects bookings that are wrongly NOT_MADE.
         relations: Names the units to ask directly.
+        invitations: Reads open invitations.
         within: How long a list waits for its sources.
         count_found: Counts by which ways bookings were found.
         clock: Returns the time.
@@ -99,6 +105,7 @@ class ResidentBookings:
         settlement: Settlement,
         relations: CareRelations,
         *,
+        invitations: Invitations,
         within: timedelta = LISTS_WITHIN,
         count_found: Callable[[tuple[FoundBooking, ...]], None] = lambda _: None,
         clock: Clock = now,
@@ -108,6 +115,7 @@ class ResidentBookings:
         self._current = current
         self._match = JournalMatch(access, journal, settlement, clock=clock)
         self.relations = relations
+        self._invitations = invitations
         self._within = within
         self._count_found = count_found
         self._threads = CallThreads()
@@ -144,6 +152,8 @@ class ResidentBookings:
             INDEX, partial(self.relations.indexed, grant, within=waits)
         )
         units = self.relations.known_units(grant, records)
+        invited = InvitationReads(self._threads, self._access, self._invitations, grant)
+        invited.start()
         lists = ListRound(
             self._threads,
             list_requests(self._owned(units), sources, self._aggregates(sources)),
@@ -169,7 +179,12 @@ class ResidentBookings:
             for listed in each.listed
         )
         self._count_found(found)
-        if not described.keys() <= {each.id for each in records}:
+        invited.discover(indexed.possible_invitations, _ids_of(records, merged))
+        read_invitations = invited.gather(deadline)
+        # An invitation may have been booked since.
+        if read_invitations.were_asked or not described.keys() <= {
+            each.id for each in records
+        }:
             records = self._records(grant)
         confirmed = self._match.confirm(records, described)
         silent = {each.key for each in (*heard.late, *heard.failed)}
@@ -217,10 +232,16 @@ class ResidentBookings:
                             for each in unread
                             if (source := self._access.sources.get(each.source))
                         ),
+                        *(
+                            outcomes.of_unread(source, unit)
+                            for name, unit in read_invitations.unread
+                            if (source := self._access.sources.get(name))
+                        ),
                         *outcomes.of_unasked(sources),
                     )
                 )
             ),
+            invitations=read_invitations.invitations,
             found=found,
             is_unknown=bool(silent) and not heard.answers,
         )
@@ -299,7 +320,7 @@ class ResidentBookings:
         unshown: dict[SourceName, int] = {}
         for each in merged:
             matched = self._match.match(
-                each,
+                self._without_invitations(each, grant),
                 grant.subject,
                 records,
                 is_answered=lambda record: (
@@ -312,6 +333,20 @@ class ResidentBookings:
                 each.source, {_UNSHOWN: matched.unshown, _BEYOND: each.beyond}
             )
         return described, unshown
+
+    def _without_invitations(self, of_source: SourceList, grant: Grant) -> SourceList:
+        """
+        Return a list without its open invitations, which are recorded by themselves.
+
+        By the contract no list has any; some sources list them all the same.
+        """
+        listed = []
+        for each in of_source.listed:
+            if not each.booking.is_open_invitation:
+                listed.append(each)
+            elif each.part is None:
+                self._invitations.adopt(of_source.source, each.booking, grant)
+        return replace(of_source, listed=tuple(listed))
 
     def _record_late(
         self, grant: Grant, request: ListRequest, answer: BookedTimes
@@ -336,6 +371,21 @@ class ResidentBookings:
         if listed.part is None:
             return managed
         return replace(managed, confirmed_at=listed.part.since)
+
+
+def _ids_of(
+    records: Iterable[BookingRecord], merged: Iterable[SourceList]
+) -> set[tuple[HsaId, BookingId]]:
+    """Return the units and ids of the bookings that are known or listed."""
+    known = [
+        *((each.timeslot.schedule.unit, each.booking_id) for each in records),
+        *(
+            (listed.booking.unit, listed.booking.booking_id)
+            for each in merged
+            for listed in each.listed
+        ),
+    ]
+    return {(unit, each) for unit, each in known if each is not None}
 
 
 def _posts_within(posts: Future[IndexedPosts], within: timedelta) -> IndexedPosts:

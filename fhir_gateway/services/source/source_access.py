@@ -5,7 +5,7 @@ It has over 400 lines, since each answer's check stands beside its call.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
@@ -368,6 +368,12 @@ class SourceAccess:
             )
         return booking
 
+    def note_losses(
+        self, source: SourceName, interaction: Interaction, reasons: Iterable[str]
+    ) -> None:
+        """Count and log why items were left out of an answer about a resident."""
+        self._losses.note(source, interaction, reasons)
+
     def note_not_shown(self, source: SourceName, reasons: Mapping[str, int]) -> None:
         """
         Count and log the bookings of a resident's list that no client is shown.
@@ -436,7 +442,7 @@ class SourceAccess:
         self._losses.note(
             source, scheduling.GET_ALL_HEALTHCARE_FACILITIES, units.rejected
         )
-        if self._directory().owner_of(target) != source:
+        if self.find_owner(target) != source:
             return False
         if any(each.hsa_id == target for each in units.items):
             return True

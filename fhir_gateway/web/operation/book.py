@@ -25,6 +25,7 @@ from fhir_gateway.web.conditional_create import check_condition, create_once
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.identity import admit_change, grant_for_booking, grant_for_person
+from fhir_gateway.web.invitation_commands import InvitationCommands
 from fhir_gateway.web.operation.call import in_form, known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import (
     Precondition,
@@ -46,6 +47,7 @@ class Book:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._commands = AppointmentCommands(gateway)
+        self._invitations = InvitationCommands(gateway)
         self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
 
@@ -105,6 +107,18 @@ class Book:
         condition: Precondition,
         key: RequestKey | None,
     ) -> tuple[ManagedBooking, Response]:
+        invitation = self._invitations.find(known_of(call), grant)
+        if invitation is not None:
+            booking = self._invitations.take_up(
+                invitation,
+                grant,
+                Change(wanted=wanted, sent=call.given, by_operation=True),
+                condition.version(invitation.version),
+                key,
+            )
+            return booking, self._answer_booked(
+                BookedTimeslot(booking=booking, is_new=True), call
+            )
         present = self._commands.read(known_of(call), grant)
         token = TimeslotToken.parse(present.timeslot.token)
         stays = wanted.token is None or wanted.token == token

@@ -19,6 +19,10 @@ from fhir_gateway.web.change_checks import Change
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.idempotency import answer_once, check_key
 from fhir_gateway.web.identity import grant_for_booking
+from fhir_gateway.web.invitation_commands import (
+    InvitationCommands,
+    refuse_open_invitation,
+)
 from fhir_gateway.web.operation.call import known_of, read_call, wanted_of
 from fhir_gateway.web.precondition import precondition
 
@@ -57,6 +61,7 @@ class BookingChange:
         self._cancels = cancels
         self._moves = moves
         self._commands = AppointmentCommands(gateway)
+        self._invitations = InvitationCommands(gateway)
         self._view = AppointmentView(gateway)
         self._answers = AppointmentAnswers(gateway)
 
@@ -88,6 +93,7 @@ class BookingChange:
         grant = grant_for_booking(self._gateway, known)
 
         def change(key: RequestKey | None) -> tuple[ManagedBooking, Response]:
+            refuse_open_invitation(self._invitations.find(known, grant))
             present = self._commands.read(known, grant)
             asked = Change(
                 wanted=self._complete(wanted, call, present),

@@ -27,7 +27,8 @@ from fhir_gateway.fhir.outcome import (
     operation_outcome,
 )
 from fhir_gateway.model.booking import BookingStatus
-from fhir_gateway.model.errors import Conflict
+from fhir_gateway.model.errors import Conflict, Forbidden
+from fhir_gateway.model.invitation import OpenInvitation
 from fhir_gateway.web.appointment_commands import AppointmentCommands
 from fhir_gateway.web.appointment_view import AppointmentView
 from fhir_gateway.web.change_checks import Change, already_cancelled
@@ -39,6 +40,7 @@ from fhir_gateway.web.exchange import (
 )
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import admit_change, grant_for_booking
+from fhir_gateway.web.invitation_commands import InvitationCommands
 from fhir_gateway.web.operation.call import refuse_query
 
 __all__ = ["VALIDATE", "Validate"]
@@ -75,6 +77,7 @@ class Validate:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._commands = AppointmentCommands(gateway)
+        self._invitations = InvitationCommands(gateway)
         self._view = AppointmentView(gateway)
 
     def answer(self, id: str | None = None) -> Response:  # noqa: A002 - the name in FHIR's URL
@@ -161,7 +164,8 @@ class Validate:
         named = resource.get("id") if isinstance(resource, dict) else None
         known = id or (named if isinstance(named, str) else "")
         grant = grant_for_booking(self._gateway, known)
-        present = self._gateway.booking.last_known(known, grant)
+        invitation = self._gateway.booking.invitations.last_known(known, grant)
+        present = invitation or self._gateway.booking.last_known(known, grant)
         grant.check_status(present.status.value)
         faults = Faults()
         with faults:
@@ -181,13 +185,16 @@ class Validate:
                 )
             )
         cancels = wanted.status == "cancelled"
+        change = Change(wanted=wanted, sent=resource)
         try:
+            if isinstance(present, OpenInvitation):
+                return [*issues, *self._invitations.faults_of(present, change)]
             if present.status is BookingStatus.CANCELLED and not cancels:
                 raise already_cancelled()
-            self._commands.check_change(present, Change(wanted=wanted, sent=resource))
+            self._commands.check_change(present, change)
         except Problem as problem:
             issues.extend(problem.issues)
-        except Conflict as error:
+        except (Conflict, Forbidden) as error:
             issues.append(issue_from_error(error))
         return issues
 

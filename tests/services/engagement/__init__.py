@@ -1,3 +1,0 @@
-"""
-The engagement index as a capability, over an index in memory.
-"""
