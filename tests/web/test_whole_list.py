@@ -253,3 +253,85 @@ def test_a_service_that_hangs_holds_up_no_list(
         )
         for each in said(bundle)
     )
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_named"),
+    [
+        ("refuse", True),
+        ("drop-before-processing", True),
+        ("drop-after-processing", True),
+        ("deliver-nothing", True),
+        ("vp-fault", True),
+        ("wrong-status", True),
+        ("early-hints", False),
+        ("answer-twice", False),
+        ("set-cookie", False),
+    ],
+)
+def test_each_fault_of_the_service_leaves_the_direct_lists(
+    client: FlaskClient,
+    server: SandboxServer,
+    number: str,
+    fault: str,
+    *,
+    is_named: bool,
+) -> None:
+    """Each fault that takes the answer away is an outcome, and no other is."""
+    booked_everywhere(client, number)
+    spoil(server, "aggregator", fault)
+
+    bundle = list_of(client, number)
+
+    assert regions_of(bundle) == set(REGIONS)
+    assert [
+        each.startswith("Nationella tjänsteplattformen (sandlåda)")
+        for each in said(bundle)[:1]
+    ] == [True] * is_named
+
+
+@pytest.mark.parametrize(
+    ("options", "severity", "what"),
+    [
+        pytest.param(
+            {"keeps_last": True},
+            "warning",
+            "could not be asked just now; its bookings are shown as they were at",
+            id="its last answer",
+        ),
+        pytest.param(
+            {"cached_for_s": 60},
+            "information",
+            "was not asked, since Nationella tjänsteplattformen (sandlåda) has its list"
+            " in a cache; its bookings are shown as they were at",
+            id="its cache",
+        ),
+    ],
+)
+def test_each_part_that_is_not_of_now_is_named_with_its_age(
+    client: FlaskClient,
+    server: SandboxServer,
+    number: str,
+    *,
+    options: dict[str, Any],
+    severity: str,
+    what: str,
+) -> None:
+    """What the service has of a failing unit is shown, with its age and a phone."""
+    behave(server, **options)
+    units = booked_everywhere(client, number)
+    list_of(client, number)
+    spoil(server, "norr", "vp-fault", interactions=["GetSubjectOfCareSchedule"])
+
+    bundle = list_of(client, number)
+
+    location = client.get(f"/fhir/Location/{units['norr']}").json
+    (found,) = (
+        each
+        for each in outcome_entries(bundle)
+        if each["diagnostics"].startswith(f"{location['name']} {what}")
+    )
+    assert regions_of(bundle) == set(REGIONS)
+    assert found["severity"] == severity
+    assert location["telecom"][0]["value"] in found["diagnostics"]
+    assert found["extension"][0]["url"].endswith("lastSourceSync")
