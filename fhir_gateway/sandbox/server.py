@@ -6,6 +6,8 @@ receives: never bind it to a public address.
 """
 
 import threading
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, Self
 
 from fhir_gateway.model.timekeeping import Clock, now
@@ -113,6 +115,11 @@ class SandboxServer:
         """Let every region sell a time without limit, or each place once as before."""
         for region in self._httpd.regions.values():
             region.sell_naively(naively=naively)
+
+    def keep_index_for(self, regions: Iterable[str]) -> None:
+        """Let only these regions keep the engagement index by themselves."""
+        index = self._httpd.national.index
+        index.behave(replace(index.options, keeping=frozenset(regions)))
 
     def start(self) -> None:
         """Serve in the background."""

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from faults.clients import Driver, Telephone
 from faults.fault import MIXES, Mix
 from faults.history import History
+from faults.index_faults import IndexFaults, index_posts
 from faults.invariants import evidence_of, story_of, violations
 from faults.killer import Killer
 from faults.outages import Outages
@@ -89,6 +90,7 @@ class _Run:
         self._telephone = Telephone(running)
         self._killer = Killer(running, kills=plan.kills, seed=plan.seed)
         self._outages = Outages(running, seed=plan.seed)
+        self._index_faults = IndexFaults(running, seed=plan.seed)
         chance = random.Random(plan.seed)  # noqa: S311 - to be repeated by its seed
         slots = chance.sample(running.slots, len(running.slots))
         counted = [slot for slot in slots if slot.places > 1]
@@ -110,6 +112,7 @@ class _Run:
         conductor.start()
         self._killer.start()
         self._outages.start()
+        self._index_faults.start()
         try:
             self._driver.run(self._plan.clients)
         finally:
@@ -117,6 +120,7 @@ class _Run:
             stop.set()
             conductor.join()
             self._outages.finish()
+            self._index_faults.finish()
             self._world.heal()
             self._killer.finish()
             self._telephone.close()
@@ -127,9 +131,10 @@ class _Run:
         # And what was settled by absence has been looked at once more.
         self._world.await_seen(patience)
         settled = time.monotonic() - began - worked
+        posts = index_posts(self._world, patience)
         operations = self._history.all()
         evidence = evidence_of(
-            self._world, operations, frozenset(self._telephone.persons)
+            self._world, operations, frozenset(self._telephone.persons), posts
         )
         broken = violations(evidence)
         broken.extend(self._driver.intrusions)
@@ -160,6 +165,8 @@ class _Run:
                     ).items()
                 }
             ),
+            "faults of the index": self._index_faults.faults,
+            "posts in the index": Counter({"in the end": len(posts)}),
             "sold by telephone": Counter({"tried": len(self._telephone.persons)}),
             "processes ended": Counter(
                 {

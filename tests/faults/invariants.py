@@ -33,6 +33,7 @@ __all__ = [
     "Owned",
     "different_answers",
     "evidence_of",
+    "index_differs",
     "story_of",
     "violations",
 ]
@@ -103,6 +104,7 @@ class Evidence:
         listed: When each person's list last came back whole from a region.
         alarms: The ids of the appointments that an alarm named.
         cookies: Calls that brought a region's cookie back.
+        posts: What the engagement index has: person, unit, start, id of the booking.
         texts: What must hold nothing personal, by where it was found.
     """
 
@@ -119,12 +121,24 @@ class Evidence:
     alarms: frozenset[str]
     cookies: int
     texts: dict[str, str]
+    posts: frozenset[tuple[str, str, str, str]] | None = None
 
 
 def evidence_of(
-    world: World, operations: Sequence[Operation], elsewhere: frozenset[str]
+    world: World,
+    operations: Sequence[Operation],
+    elsewhere: frozenset[str],
+    posts: Sequence[dict[str, Any]] | None = None,
 ) -> Evidence:
-    """Gather what a world knows when it has come to rest."""
+    """
+    Gather what a world knows when it has come to rest.
+
+    Args:
+        world: The world.
+        operations: What clients did.
+        elsewhere: Who booked without this server.
+        posts: What the engagement index has; None where it was not awaited.
+    """
     owned: list[Owned] = []
     done: list[Done] = []
     for region in world.proxies:
@@ -163,6 +177,17 @@ def evidence_of(
             for call in proxy.received
         ),
         texts=_texts(world, operations),
+        posts=None
+        if posts is None
+        else frozenset(
+            (
+                each["subject_of_care"],
+                each["logical_address"],
+                each["most_recent_content"][:12],
+                each["booking_id"],
+            )
+            for each in posts
+        ),
     )
 
 
@@ -176,6 +201,7 @@ def violations(evidence: Evidence) -> list[str]:
         _unsettled,
         _sent_too_often,
         _disagreements,
+        index_differs,
         _impossible_orders,
         _turned_back,
         _without_a_time,
@@ -540,6 +566,30 @@ def _disagreements(evidence: Evidence) -> Iterator[str]:
     for key, person in standing - known:
         if person not in doubled | left_open:
             yield f"{key} of …{person[4:]} is booked there and not here"
+
+
+def index_differs(evidence: Evidence) -> Iterator[str]:
+    """In the end the index has a post of each booking in the books, and no other."""
+    if evidence.posts is None:
+        return
+    doubled = _doubled(evidence)
+    left_open = {
+        row.person
+        for row in evidence.decided
+        if row.state in _UNSETTLED and row.alarm in _NEEDS_PERSON
+    }
+    exempt = doubled | left_open | evidence.elsewhere
+    standing = {
+        (each.person, each.key[0], each.key[1], each.booking_id)
+        for each in evidence.owned
+        if each.until == inf
+    }
+    for person, unit, start, booking_id in evidence.posts - standing:
+        if person not in exempt:
+            yield f"{unit} {start} {booking_id} of …{person[4:]} is no booking"
+    for person, unit, start, booking_id in standing - evidence.posts:
+        if person not in exempt:
+            yield f"{unit} {start} {booking_id} of …{person[4:]} has no post"
 
 
 def _impossible_orders(evidence: Evidence) -> Iterator[str]:

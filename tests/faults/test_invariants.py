@@ -1,14 +1,15 @@
 """
-The checker's promise that one request leads to one Appointment.
+The checker's promises: one request leads to one Appointment, the index agrees.
 """
 
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from faults.history import Kind
-from faults.invariants import different_answers
+from faults.invariants import Owned, different_answers, index_differs
 
 
 def asked(kind: Kind, appointment: str, began: float) -> Any:
@@ -80,3 +81,53 @@ def test_two_appointments_of_one_request_are_seen(
     evidence: Any = SimpleNamespace(operations=operations, decided=decided)
 
     assert len(list(different_answers(evidence))) == count
+
+
+def in_index(
+    *posts: tuple[str, str, str, str], owned: list[Any], elsewhere: str = ""
+) -> Any:
+    """Return the evidence of an index that has these posts."""
+    return SimpleNamespace(
+        posts=frozenset(posts),
+        owned=owned,
+        decided=[],
+        elsewhere=frozenset({elsewhere}),
+    )
+
+
+def standing(booking_id: str, *, until: float = inf) -> Owned:
+    """Return a booking in a region's book."""
+    return Owned(
+        key=("UNIT", "202703010800", None, None, None),
+        person="191212121212",
+        booking_id=booking_id,
+        since=1.0,
+        until=until,
+    )
+
+
+POST = ("191212121212", "UNIT", "202703010800", "B-1")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "count"),
+    [
+        pytest.param(in_index(POST, owned=[standing("B-1")]), 0, id="agrees"),
+        pytest.param(in_index(owned=[standing("B-1")]), 1, id="a post is missing"),
+        pytest.param(
+            in_index(POST, owned=[standing("B-1", until=2.0)]), 1, id="one too much"
+        ),
+        pytest.param(
+            in_index(POST, owned=[standing("B-2")]), 2, id="of the booking's old id"
+        ),
+        pytest.param(
+            in_index(owned=[standing("B-1")], elsewhere="191212121212"),
+            0,
+            id="booked without the gateway",
+        ),
+        pytest.param(SimpleNamespace(posts=None), 0, id="not awaited"),
+    ],
+)
+def test_an_index_that_differs_is_seen(evidence: Any, count: int) -> None:
+    """A post too few and one too many are violations each."""
+    assert len(list(index_differs(evidence))) == count

@@ -39,7 +39,11 @@ from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.timekeeping import civil_time_text
 from fhir_gateway.model.timeslot import Schedule, Timeslot, TimeslotToken
 from fhir_gateway.sandbox.server import SandboxServer
-from fhir_gateway.sandbox_sources import write_log_service, write_sources
+from fhir_gateway.sandbox_sources import (
+    write_engagement_index,
+    write_log_service,
+    write_sources,
+)
 from fhir_gateway.settings import Settings
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
@@ -47,7 +51,7 @@ from fhir_gateway.stores.journal.tables import intents
 from fhir_gateway.stores.migrations import migrate
 from fhir_gateway.stores.sealing import Seal
 
-__all__ = ["RATE", "Part", "SlotKey", "SlotToBook", "World"]
+__all__ = ["RATE", "REGIONS", "Part", "SlotKey", "SlotToBook", "World"]
 
 # The 90 s that the program waits before it believes that nothing arrived are 6 s then.
 RATE: Final = 15.0
@@ -247,6 +251,8 @@ class World:
             self.sandbox = stack.enter_context(
                 SandboxServer(port=0, slots=slots, clock=self.clock)
             )
+            # The gateway keeps the index for all of them.
+            self.sandbox.keep_index_for(())
             host, port = self.sandbox.url.removeprefix("http://").split(":")
             self.proxies = {
                 region: stack.enter_context(
@@ -489,13 +495,14 @@ class World:
 
     def await_quiet(self, seconds: float) -> bool:
         """Wait until every write is settled; return whether that came to be."""
-        return self._await_none(self.unsettled, seconds)
+        return self.await_none(self.unsettled, seconds)
 
     def await_seen(self, seconds: float) -> bool:
         """Wait until nothing is to be looked at any more; return as `await_quiet`."""
-        return self._await_none(self.unseen, seconds)
+        return self.await_none(self.unseen, seconds)
 
-    def _await_none(self, count: Callable[[], int], seconds: float) -> bool:
+    def await_none(self, count: Callable[[], int], seconds: float) -> bool:
+        """Wait until a count is 0; return whether that came to be."""
         until = time.monotonic() + seconds
         while count():
             if time.monotonic() > until:
@@ -508,7 +515,11 @@ class World:
     def _settings(self, adapter: str, database_url: str) -> dict[str, str]:
         write_timeout = self.clock.real(_WRITE_TIMEOUT_S)
         path = write_sources(
-            self.folder, self.sandbox.url, self._slots_wanted, Vocabulary()
+            self.folder,
+            self.sandbox.url,
+            self._slots_wanted,
+            Vocabulary(),
+            indexed=REGIONS,
         )
         text = path.read_text(encoding="utf-8")
         for region, proxy in self.proxies.items():
@@ -543,6 +554,9 @@ class World:
             "FHIR_GATEWAY_ISSUERS": str(issuers_file(self.folder, self._jwks_uri)),
             "FHIR_GATEWAY_LOG_SERVICE": str(
                 write_log_service(self.folder, self.sandbox.url)
+            ),
+            "FHIR_GATEWAY_ENGAGEMENT_INDEX": str(
+                write_engagement_index(self.folder, self.sandbox.url)
             ),
             "DATABASE_URL": database_url,
         }

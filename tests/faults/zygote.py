@@ -121,6 +121,12 @@ def _run(part: dict[str, Any]) -> None:
             made.identity.start()
         if part["role"] == "reconciler":
             _say({"ready": os.getpid()})
+            if made.index.delivery is not None:
+                threading.Thread(
+                    target=made.index.delivery.run,
+                    args=(threading.Event(),),
+                    daemon=True,
+                ).start()
             made.reconciliation.run(threading.Event())
             return
         server = make_server(

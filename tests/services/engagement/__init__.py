@@ -1,0 +1,3 @@
+"""
+The engagement index as a capability, over an index in memory.
+"""
