@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.private_file import opener
 from fhir_gateway.sandbox_sources import (
     COVID_VACCINATION,
+    write_engagement_index,
     write_issuers,
     write_log_service,
     write_sources,
@@ -37,6 +38,15 @@ __all__ = ["DemoFailed", "run_demo"]
 _LOOPBACK: Final = "127.0.0.1"
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
+# Vera Provsson of the population register, who is `parent` at the issuer.
+_RESIDENT: Final = "199201172385"
+_ORDERS: Final[Sequence[tuple[str, Mapping[str, object]]]] = (
+    ("norr", {"time_type": "covid", "in_days": 7, "by_telephone": True}),
+    ("mitt", {"time_type": "covid", "in_days": 10, "by_telephone": True}),
+    ("syd", {"time_type": "covid", "in_days": 12, "by_telephone": True}),
+    ("norr", {"time_type": "lakare", "in_days": 14, "purpose": "Återbesök."}),
+    ("syd", {"time_type": "dsk"}),
+)
 # How long the demo prints nothing during its start.
 _SILENT_FOR_S: Final = 3.0
 
@@ -108,13 +118,20 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
     """Start all parts in a folder, report when they answer, and wait for the end."""
     sandbox_url = f"http://127.0.0.1:{settings.sandbox_port}"
     sources = write_sources(
-        folder, sandbox_url, slots, Vocabulary(settings.canonical_base)
+        folder,
+        sandbox_url,
+        slots,
+        Vocabulary(settings.canonical_base),
+        is_behind_platform=True,
     )
     with EmbeddedRedis(folder) as redis:
         environment = {
             **os.environ,
             "FHIR_GATEWAY_SOURCES": str(sources),
             "FHIR_GATEWAY_LOG_SERVICE": str(write_log_service(folder, sandbox_url)),
+            "FHIR_GATEWAY_ENGAGEMENT_INDEX": str(
+                write_engagement_index(folder, sandbox_url)
+            ),
             "FHIR_GATEWAY_ISSUERS": str(
                 write_issuers(folder, sandbox_url, settings.base_url)
             ),
@@ -132,9 +149,11 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
             parts["sandbox"] = _start(
                 ["sandbox", "--slots", str(slots)], environment, folder
             )
-            parts["worker"] = _start(["worker"], environment, folder)
             parts["serve"] = _start(["serve"], environment, folder)
             began = time.monotonic()
+            # Before the worker asks for free times: these are free no more.
+            _book_for_resident(sandbox_url, folder, parts, stop)
+            parts["worker"] = _start(["worker"], environment, folder)
             total = _await_slots(
                 f"http://{url_host(address)}:{settings.port}", folder, parts, stop, say
             )
@@ -191,6 +210,34 @@ def _start(
         log=folder / f"{arguments[0]}.log",
         environment=environment,
     )
+
+
+def _book_for_resident(
+    sandbox_url: str,
+    folder: Path,
+    parts: Mapping[str, ChildProcess],
+    stop: threading.Event,
+) -> None:
+    """Wait for the regions, and let them book for and invite the demo's resident."""
+    deadline = time.monotonic() + _ANSWERS_WITHIN_S
+    waiting = list(_ORDERS)
+    while waiting and not stop.is_set():
+        _check_alive(parts, folder)
+        region, order = waiting[0]
+        body = orjson.dumps({"subject_of_care": _RESIDENT, **order})
+        try:
+            with urllib.request.urlopen(  # noqa: S310 - the demo's own sandbox
+                f"{sandbox_url}/invitations/{region}", body, timeout=5
+            ):
+                waiting.pop(0)
+        except urllib.error.HTTPError as error:
+            raise DemoFailed(f"the sandbox books nothing: HTTP {error.code}") from None
+        except OSError:
+            if time.monotonic() > deadline:
+                raise DemoFailed(
+                    f"the sandbox does not answer: see {folder}/sandbox.log"
+                ) from None
+            stop.wait(0.1)
 
 
 def _await_slots(
@@ -263,7 +310,8 @@ The gateway answers: {total} free times for covid-19 vaccination after {seconds:
   Capabilities     {base}/metadata
   Regions          {sandbox_url}/
   Tokens           {sandbox_url}/issuer
-  Ledgers          {sandbox_url}/ledger/norr (and mitt, syd; log of staff access: log)
+  Ledgers          {sandbox_url}/ledger/norr (and mitt, syd; log, index, platform)
+  Platform         {sandbox_url}/platform
   Logs             {folder}/*.log
 
 Who has the earliest time for covid-19 vaccination?
@@ -275,6 +323,11 @@ A token to book with (others: {sandbox_url}/issuer):
   TOKEN=$(curl -s {sandbox_url}/issuer/demo-token -d as=resident)
   curl -H "Authorization: Bearer $TOKEN" {base}/Appointment/_search \\
     -d patient.identifier=http://electronichealth.se/identifier/personnummer%7C191212121212
+
+What has a resident booked in three regions, and where is she invited?
+
+  TOKEN=$(curl -s {sandbox_url}/issuer/demo-token -d as=parent)
+  curl -H "Authorization: Bearer $TOKEN" {base}/Appointment
 
 Who offers it?
 

@@ -248,6 +248,8 @@ def write_engagement_index(folder: Path, sandbox_url: str) -> Path:
                 ("logical_address", INDEX_ADDRESS),
                 ("consumer", _SYSTEM_ID),
                 ("finds_content", True),
+                # A demo shows soon what has changed.
+                ("asked_again_after_s", 5),
                 ("notified_as", _SYSTEM_ID),
                 ("notifiers", [NOTIFIER]),
             ]

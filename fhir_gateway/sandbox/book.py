@@ -347,8 +347,9 @@ class Book:
         time_type: LocalTimeType,
         party: Party,
         *,
-        purpose: str,
+        purpose: str | None,
         in_days: int | None,
+        is_invitation: bool = True,
     ) -> BookedTime | None:
         """
         Invite a resident to the first free time after some days, or to choose a time.
@@ -360,6 +361,7 @@ class Book:
             purpose: The reason, in the unit's own words.
             in_days: The time is at least so many days ahead; None makes the invitation
                 open.
+            is_invitation: Otherwise the resident has called, and it is a booking.
 
         Returns:
             The invitation, or None when there is no free time.
@@ -386,7 +388,7 @@ class Book:
                     party=party,
                     time=time,
                     purpose=purpose,
-                    is_invitation=True,
+                    is_invitation=is_invitation,
                 )
             )
 

@@ -18,6 +18,7 @@ _FIELDS: Final = (
     "in_days",
     "purpose",
     "protected",
+    "by_telephone",
 )
 _PURPOSE: Final = "Boka tid för kontroll."
 _MOST_DAYS: Final = 60
@@ -34,15 +35,17 @@ class InvitationOrder:
 
     Attributes:
         in_days: The time is at least so many days ahead; None for an open invitation.
+        by_telephone: The unit books for the resident, who has called: no invitation.
         protects: From now on only invitations show and book the unit's time type.
     """
 
     unit: SandboxUnit
     time_type: LocalTimeType
     subject_of_care: str
-    purpose: str
+    purpose: str | None
     in_days: int | None
     protects: bool
+    by_telephone: bool = False
 
 
 def invitation_order_from_json(data: object, region: SandboxRegion) -> InvitationOrder:
@@ -75,13 +78,19 @@ def invitation_order_from_json(data: object, region: SandboxRegion) -> Invitatio
         raise BadOrder(f"in_days must be a whole number from 0 to {_MOST_DAYS}")
     if not isinstance(protects, bool):
         raise BadOrder("protected must be true or false")
+    by_telephone = data.get("by_telephone", False)
+    if not isinstance(by_telephone, bool):
+        raise BadOrder("by_telephone must be true or false")
+    if by_telephone and in_days is None:
+        raise BadOrder("a booking by_telephone needs in_days")
     return InvitationOrder(
         unit=unit,
         time_type=time_type,
         subject_of_care=number,
-        purpose=purpose or _PURPOSE,
+        purpose=purpose or (None if by_telephone else _PURPOSE),
         in_days=in_days,
         protects=protects,
+        by_telephone=by_telephone,
     )
 
 

@@ -182,6 +182,7 @@ class Region:
                 Party(subject_of_care=order.subject_of_care),
                 purpose=order.purpose,
                 in_days=order.in_days,
+                is_invitation=not order.by_telephone,
             )
         return None if invited is None else booking_json(invited)
 

@@ -63,6 +63,15 @@ def test_an_invitation_can_have_a_time(inviting: Consumer) -> None:
     assert (listed[0].is_invitation, listed[0].purpose) == (True, "Välkommen")
 
 
+def test_a_unit_books_for_a_resident_who_calls(inviting: Consumer) -> None:
+    """It is a booking like others, and no invitation."""
+    answer = order(inviting, in_days=7, by_telephone=True)
+
+    (listed,) = inviting.schedule(MINE)
+    assert (answer.status_code, answer.json()["is_invitation"]) == (201, False)
+    assert (bool(listed.is_invitation), listed.purpose) == (False, None)
+
+
 def test_an_open_invitation_is_in_no_list(inviting: Consumer) -> None:
     """GetSubjectOfCareSchedule never has an invitation without a time."""
     invited(inviting)
@@ -79,12 +88,14 @@ def test_an_open_invitation_is_in_no_list(inviting: Consumer) -> None:
         ({"in_days": -1}, "in_days must be a whole number from 0 to 60"),
         ({"in_days": True}, "in_days must be a whole number from 0 to 60"),
         ({"protected": 1}, "protected must be true or false"),
+        ({"by_telephone": 1}, "by_telephone must be true or false"),
+        ({"by_telephone": True}, "a booking by_telephone needs in_days"),
         ({"purpose": 1}, "purpose must be a text"),
         (
             {"when": "now"},
             (
                 "unknown field 'when'; valid are subject_of_care, time_type, unit,"
-                " in_days, purpose, protected"
+                " in_days, purpose, protected, by_telephone"
             ),
         ),
     ],
