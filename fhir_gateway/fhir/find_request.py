@@ -39,7 +39,7 @@ _PASSED_ON: Final = (
     *("_source", "time-of-day", "day-of-week", "schedule.actor:Location.near"),
     *("service-type:not", "service-type:below"),
     *("service-type:in", "service-type:not-in", "schedule.actor"),
-    *("first-per", "_cursor", "_total", "_sort"),
+    *("first-per", "invitation", "_cursor", "_total", "_sort"),
 )
 # Each kind: its parameter in the search for slots, the type that it refers to, and its
 # names.

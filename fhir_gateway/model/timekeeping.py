@@ -41,6 +41,7 @@ __all__ = [
     "instant_from_http_date",
     "instant_from_text",
     "instant_text",
+    "minute_of_week",
     "minutes_of_week",
     "now",
     "period_from_search_text",
@@ -140,6 +141,12 @@ def civil_date(instant: datetime) -> date:
 def at_start_of_day(day: date) -> datetime:
     """Return midnight at the start of a Swedish calendar day."""
     return datetime.combine(day, time(), STOCKHOLM)
+
+
+def minute_of_week(instant: datetime) -> int:
+    """Return the minute of the week on the Swedish clock, 0 for Monday 00:00."""
+    civil = instant.astimezone(STOCKHOLM)
+    return (civil.weekday() * 24 + civil.hour) * 60 + civil.minute
 
 
 def minutes_of_week(seconds: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:

@@ -29,6 +29,7 @@ __all__ = [
     "grant_for_booking",
     "grant_for_person",
     "grant_for_record",
+    "grant_to_read_booking",
     "identify",
     "may_read",
     "may_search",
@@ -159,6 +160,17 @@ def grant_for_booking(gateway: Gateway, booking: str) -> Grant:
         GatewayError: As `Gatekeeper.grant_for_booking`.
     """
     return gateway.gatekeeper.grant_for_booking(g.principal, g.interaction, booking)
+
+
+def grant_to_read_booking(gateway: Gateway, booking: str) -> Grant:
+    """
+    Return the grant to read a booking, where a search for open data depends on it.
+
+    Raises:
+        GatewayError: As `admit_read` and `Gatekeeper.grant_for_booking`.
+    """
+    gateway.gatekeeper.admit(g.principal, _READ)
+    return gateway.gatekeeper.grant_for_booking(g.principal, _READ, booking)
 
 
 def grant_for_record(gateway: Gateway, subject: PersonalIdentityNumber | None) -> Grant:

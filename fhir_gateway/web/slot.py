@@ -12,7 +12,7 @@ from typing import Final
 
 from flask import Response, request
 
-from fhir_gateway.fhir.bundle import rendered_searchset
+from fhir_gateway.fhir.bundle import Entry, rendered_searchset, searchset
 from fhir_gateway.fhir.include_graph import types_reached
 from fhir_gateway.fhir.outcome import Issue, Severity, issue_from_source_outcome
 from fhir_gateway.fhir.resource_template import ResourceTemplate
@@ -31,9 +31,14 @@ from fhir_gateway.services.search.slot_search import SlotSearch
 from fhir_gateway.services.search.source_outcome import staff_lacks, staff_silences
 from fhir_gateway.web.directory.selection import missing_of
 from fhir_gateway.web.directory.world import DirectoryWorlds
-from fhir_gateway.web.exchange import preferences, rendered_response
+from fhir_gateway.web.exchange import (
+    fhir_response,
+    preferences,
+    rendered_response,
+)
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.included import RenderedIncludes
+from fhir_gateway.web.invitation_slots import InvitationSlots
 from fhir_gateway.web.lookup import Lookup
 from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.precondition import if_none_match
@@ -123,6 +128,7 @@ class _Search:
         self._schema = schema
         self._worlds = worlds
         self._gateway = gateway
+        self._invited = InvitationSlots(gateway)
         self._includes = RenderedIncludes(gateway, lookup)
         self._renderer = SlotRenderer(gateway.base_url, gateway.vocabulary)
         self._templates: tuple[OfferingIndex, dict[int, ResourceTemplate]] = (
@@ -134,6 +140,8 @@ class _Search:
     def answer(self) -> Response:
         """Answer the present request."""
         understood = understood_search(self._schema, self._gateway.base_url)
+        if understood.query.invitation:
+            return self._of_invitation(understood)
         preferred = preferences()
         headers = heeded_preferences(preferred)
         cache_key = _cache_key(understood)
@@ -163,6 +171,27 @@ class _Search:
                 ),
             )
         return _respond(etag, body, headers)
+
+    def _of_invitation(self, understood: Understood[SlotQuery]) -> Response:
+        """Answer with the slots of an invitation, which no cache stores."""
+        names = (self._schema.spelling(name) for name, _ in understood.parameters)
+        page = self._invited.page(understood.query, names)
+        base_url = self._gateway.base_url
+        return fhir_response(
+            searchset(
+                [Entry(self._invited.slot(each, page)) for each in page.timeslots],
+                base_url=base_url,
+                self_url=self_url("Slot", base_url, understood),
+                next_url=(
+                    None
+                    if page.cursor is None
+                    else next_url("Slot", base_url, understood, page.cursor)
+                ),
+                total=page.total,
+                issues=[*issues_of_understood(understood), *page.issues],
+            ),
+            headers=heeded_preferences(),
+        )
 
     def _page(
         self, understood: Understood[SlotQuery], wait: timedelta | None

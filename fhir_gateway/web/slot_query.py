@@ -156,6 +156,7 @@ class SlotQuery:
     time_of_day: int | None = None
     day_of_week: Tokens = ()
     first_per: str | None = None
+    invitation: Ids = ()
     sort: str = "start"
     count: int = DEFAULT_COUNT
     total: str | None = None
@@ -403,6 +404,15 @@ class SlotSearchSchema(SearchSchema[SlotQuery]):
         documentation=(
             "unit: of the slots that fit, the earliest of each unit only. total is"
             " then the number of units with a slot."
+        ),
+    )
+    invitation = ReferenceParameter(
+        target="Appointment",
+        own="slot-invitation",
+        documentation=(
+            "An open invitation, as Appointment/id: its own slots only, also those that"
+            " nobody else is shown; the region is asked as its resident. It needs a"
+            " token that may read the Appointment."
         ),
     )
     sort = Choice(of=("start", "-start"), data_key="_sort")

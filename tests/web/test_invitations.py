@@ -574,3 +574,203 @@ def test_no_number_stands_in_the_identifiers_url(
     invited = invite()
 
     assert invited.number not in quote(_identifier(invited.order))
+
+
+def _slots(bundle: Any) -> list[dict[str, Any]]:
+    return [
+        each["resource"]
+        for each in bundle.get("entry", ())
+        if each["search"]["mode"] == "match"
+    ]
+
+
+@pytest.mark.parametrize("region", _REGIONS)
+def test_the_slots_of_an_invitation_are_of_its_time_type_and_units(
+    invite: Callable[..., Invited], region: str
+) -> None:
+    """The search finds what the region lists for it: no other time type or unit."""
+    invited = invite(region)
+    response = invited.client.get(
+        "/fhir/Slot",
+        query_string={"invitation": f"Appointment/{invited.appointment['id']}"},
+    )
+    found = _slots(response.json)
+
+    assert response.status_code == 200, response.text
+    assert found
+    assert {
+        coding["code"]
+        for slot in found
+        for coding in slot["serviceType"][0]["coding"]
+        if "time-types-" in coding["system"]
+    } == {_time_type(invited.guarded, region, "dsk")}
+    assert {slot["id"].split(".")[0] for slot in found} == {invited.order["unit"]}
+    assert [slot["start"] for slot in found] == sorted(slot["start"] for slot in found)
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "ETag" not in response.headers
+
+
+def test_the_slots_of_an_invitation_are_in_pages(
+    invite: Callable[..., Invited],
+) -> None:
+    """Each page continues after the last; together they have each slot once."""
+    invited = invite()
+    query: dict[str, str] | None = {
+        "invitation": invited.appointment["id"],
+        "_count": "7",
+    }
+    url, found, totals = "/fhir/Slot", [], set()
+    while url:
+        bundle = invited.client.get(url, query_string=query).json
+        found += [slot["id"] for slot in _slots(bundle)]
+        totals.add(bundle["total"])
+        links = {each["relation"]: each["url"] for each in bundle["link"]}
+        url, query = links.get("next", "").removeprefix("http://gateway.test"), None
+
+    assert len(found) > 7
+    assert totals == {len(found)}
+    assert len(set(found)) == len(found)
+
+
+def test_protected_slots_are_shown_to_the_invited_and_booked(
+    invite: Callable[..., Invited],
+) -> None:
+    """Times that no region lists to others are found and booked by the invitation."""
+    invited = invite("norr", time_type="fasteprov", protected=True)
+    # The gateway has listed the day before it was protected: only the region knows.
+    (first, *_) = _slots(
+        invited.client.post(
+            "/fhir/Slot/_search", data={"invitation": invited.appointment["id"]}
+        ).json
+    )
+    response = invited.put(first["id"])
+
+    assert response.status_code == 200, response.text
+    assert (response.json["status"], response.json["start"]) == (
+        "booked",
+        first["start"],
+    )
+    assert invited.writes() == [("MakeBooking", invited.order["booking_id"], "INFO")]
+
+
+def test_find_proposes_the_slots_of_an_invitation(
+    invite: Callable[..., Invited],
+) -> None:
+    """`$find` with the invitation proposes the same times, and `$book` books one."""
+    invited = invite()
+    found = _slots(
+        invited.client.get(
+            "/fhir/Appointment/$find",
+            query_string={"invitation": invited.appointment["id"], "_count": "3"},
+        ).json
+    )
+    booked = invited.client.post(
+        f"{invited.url}/$book",
+        json={
+            "resourceType": "Parameters",
+            "parameter": [
+                {"name": "slot-reference", "valueReference": found[-1]["slot"][0]},
+                {
+                    "name": "patient-resource",
+                    "resource": {
+                        "resourceType": "Patient",
+                        "identifier": [
+                            {"system": PERSONNUMMER, "value": invited.number}
+                        ],
+                        "name": [{"family": "Testlund", "given": ["Anna"]}],
+                    },
+                },
+            ],
+        },
+        content_type=FHIR_JSON,
+    )
+
+    assert [each["status"] for each in found] == ["proposed"] * 3
+    assert booked.status_code == 201, booked.text
+    assert invited.writes() == [("MakeBooking", invited.order["booking_id"], "OK")]
+
+
+def test_the_slots_of_an_invitation_are_nobody_elses(
+    guarded: Guarded, invite: Callable[..., Invited], numbers: list[str]
+) -> None:
+    """Another resident's search, and one for an id of nobody, are the same 404."""
+    invited = invite()
+    stranger = guarded.client("resident", numbers[-1])
+
+    def ask(identifier: str) -> list[tuple[int, bytes, dict[str, str]]]:
+        return [
+            guarded.outward(stranger.get(url, query_string={"invitation": identifier}))
+            for url in ("/fhir/Slot", "/fhir/Appointment/$find")
+        ]
+
+    answers = ask(invited.appointment["id"])
+    assert answers == ask(_NOBODYS)
+    assert {each[0] for each in answers} == {404}
+
+
+def test_the_slots_of_an_invitation_need_a_token(
+    guarded: Guarded, invite: Callable[..., Invited]
+) -> None:
+    """Without a token the search is 401, though other searches need none."""
+    invited = invite()
+    anybody = guarded.client()
+
+    assert (
+        anybody.get(
+            "/fhir/Slot", query_string={"invitation": invited.appointment["id"]}
+        ).status_code
+        == 401
+    )
+
+
+def test_an_invitation_has_a_unit_and_a_time_type_of_its_own(
+    invite: Callable[..., Invited],
+) -> None:
+    """Other parameters of the search are refused, each by its name."""
+    invited = invite()
+    response = invited.client.get(
+        "/fhir/Slot",
+        query_string={
+            "invitation": invited.appointment["id"],
+            "service-type": "http://snomed.info/sct|72791000052103",
+            "first-per": "unit",
+        },
+    )
+
+    assert response.status_code == 400
+    assert [each["code"] for each in response.json["issue"]] == ["not-supported"] * 2
+
+
+def test_a_booked_invitation_has_no_slots(invite: Callable[..., Invited]) -> None:
+    """The search says that it is no open invitation any more."""
+    invited = invite()
+    assert invited.put(invited.slot()).status_code == 200
+    bundle = invited.client.get(
+        "/fhir/Slot", query_string={"invitation": invited.appointment["id"]}
+    ).json
+
+    assert _slots(bundle) == []
+    assert "total" not in bundle
+    assert [each["code"] for each in bundle["entry"][0]["resource"]["issue"]] == [
+        "business-rule"
+    ]
+
+
+def test_a_silent_region_is_said_beside_the_slots(
+    invite: Callable[..., Invited],
+) -> None:
+    """A region that lists no times is an outcome, never an empty answer."""
+    invited = invite()
+    invited.guarded.sandbox.spoil(
+        "norr", "vp-fault", interactions=["GetAvailableTimeslots"]
+    )
+    try:
+        bundle = invited.client.get(
+            "/fhir/Slot", query_string={"invitation": invited.appointment["id"]}
+        ).json
+    finally:
+        invited.guarded.sandbox.heal()
+
+    assert _slots(bundle) == []
+    assert "total" not in bundle
+    assert len(bundle["entry"][0]["resource"]["issue"]) == 1

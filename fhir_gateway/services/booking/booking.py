@@ -33,6 +33,7 @@ from fhir_gateway.services.booking.claiming import Claiming
 from fhir_gateway.services.booking.current_booking import CurrentBookings
 from fhir_gateway.services.booking.holding import LONGEST_HOLD, Holding, HoldRequest
 from fhir_gateway.services.booking.invitations import Invitations
+from fhir_gateway.services.booking.invited_times import InvitedTimesSearch
 from fhir_gateway.services.booking.making import Making
 from fhir_gateway.services.booking.read_back import ReadBack
 from fhir_gateway.services.booking.request import (
@@ -71,6 +72,7 @@ class BookingService:
         current: Reads the present state of bookings.
         invited: Asks sources about open invitations.
         invitations: Reads open invitations.
+        invited_times: Searches for the free times of invitations.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class BookingService:
         self.current = CurrentBookings(journal, read_back, settlement)
         self.invited = InvitationAccess(access)
         self.invitations = Invitations(access, self.invited, journal, settlement)
+        self.invited_times = InvitedTimesSearch(access, self.invited, clock=clock)
         claiming = Claiming(access, self.invited, journal)
         sending = Sending(access, journal, read_back, settlement, clock=clock)
         self._holding = Holding(access, journal, claiming, clock=clock)

@@ -215,6 +215,7 @@ class Making:
                 " (Slot?invitation=).",
                 source=invitation.source,
             )
+        check_ability(self._access, token.unit, UnitAbility.BOOK)
         units = self._invited.list_units(invitation, request.grant.asker)
         if not units:
             raise Conflict(

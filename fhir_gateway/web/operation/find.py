@@ -1,7 +1,7 @@
 """
 `Appointment/$find`: free times as proposed Appointments (IHE ITI-115, Argonaut, WOF).
 
-The same search as `GET Slot`, from memory: no region is asked.
+The same search as `GET Slot`, from memory: no region is asked, but for an invitation.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,6 +55,7 @@ from fhir_gateway.web.exchange import (
     read_body,
 )
 from fhir_gateway.web.gateway import Gateway
+from fhir_gateway.web.invitation_slots import InvitationSlots
 from fhir_gateway.web.operation.call import is_of_patient, refuse_query
 from fhir_gateway.web.partial_answer import check_completeness, heeded_preferences
 from fhir_gateway.web.personal_text import has_personal_number
@@ -66,7 +67,7 @@ from fhir_gateway.web.slot_criteria import (
     slot_criteria,
 )
 from fhir_gateway.web.slot_cursor import cursor_behind
-from fhir_gateway.web.slot_query import SlotSearchSchema
+from fhir_gateway.web.slot_query import SlotQuery, SlotSearchSchema
 
 __all__ = ["Find"]
 
@@ -86,6 +87,7 @@ class Find:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._proposals = Proposals(gateway)
+        self._invited = InvitationSlots(gateway)
         self._schema = SlotSearchSchema(gateway.terminology)
 
     def answer(self) -> Response:
@@ -96,7 +98,10 @@ class Find:
         # The answer's links repeat the search, and they are URLs.
         _refuse_personal(wanted.called)
         search = self._gateway.slot_search
-        criteria = self._criteria(wanted, arguments)
+        query = self._query(wanted, arguments)
+        if query.invitation:
+            return self._of_invitation(wanted, query)
+        criteria = self._criteria(wanted, query)
         page = search.search(criteria)
         if criteria.selector.performers or wanted.roles:
             page = with_lacking_staff(page, of_any_unit=True)
@@ -126,6 +131,29 @@ class Find:
                     *self._lacks(page),
                     *(issue_from_source_outcome(each) for each in page.outcomes),
                 ],
+            ),
+            headers=heeded_preferences(),
+        )
+
+    def _of_invitation(self, wanted: FindRequest, query: SlotQuery) -> Response:
+        """Answer with the times of an invitation, which no cache stores."""
+        names = [name for name, _ in wanted.search]
+        if wanted.places or wanted.roles:
+            names.append("location-string" if wanted.places else "practitionerRole")
+        page = self._invited.page(replace(query, count=min(query.count, _MOST)), names)
+        called = [*wanted.called, *form_parameters_of_url()]
+        return fhir_response(
+            searchset(
+                [Entry(self._invited.proposal(each, page)) for each in page.timeslots],
+                base_url=self._gateway.base_url,
+                self_url=self._url(called),
+                next_url=(
+                    None
+                    if page.cursor is None
+                    else self._url([*called, ("_cursor", page.cursor)])
+                ),
+                total=page.total,
+                issues=[*issues_of_find(wanted), *page.issues],
             ),
             headers=heeded_preferences(),
         )
@@ -162,9 +190,9 @@ class Find:
                     diagnostics=sentence,
                 )
 
-    def _criteria(self, wanted: FindRequest, arguments: Arguments) -> SlotCriteria:
+    def _query(self, wanted: FindRequest, arguments: Arguments) -> SlotQuery:
         """
-        Return the criteria of the search.
+        Return the values of the search.
 
         Raises:
             Problem: 400, with an issue for each fault of the call and of the search.
@@ -180,9 +208,11 @@ class Find:
             arguments.check(_in_the_clients_names(problem.issues, wanted))
             raise
         arguments.check()
-        criteria = slot_criteria(
-            understood.query, self._gateway.vocabulary, self._snapshot
-        )
+        return understood.query
+
+    def _criteria(self, wanted: FindRequest, query: SlotQuery) -> SlotCriteria:
+        """Return the criteria of the search."""
+        criteria = slot_criteria(query, self._gateway.vocabulary, self._snapshot)
         return replace(
             criteria,
             selector=self._narrowed(criteria.selector, wanted),
