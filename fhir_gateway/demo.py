@@ -25,6 +25,7 @@ from fhir_gateway.listening import CannotListen, listening_address
 from fhir_gateway.model.private_file import opener
 from fhir_gateway.sandbox_sources import (
     COVID_VACCINATION,
+    SYSTEM_ID,
     write_engagement_index,
     write_issuers,
     write_log_service,
@@ -32,6 +33,7 @@ from fhir_gateway.sandbox_sources import (
 )
 from fhir_gateway.settings import Settings, url_host
 from fhir_gateway.stores.embedded_redis import EmbeddedRedis
+from fhir_gateway.web.process_notification import NOTIFICATION_PATH
 
 __all__ = ["DemoFailed", "run_demo"]
 
@@ -136,6 +138,8 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
                 write_issuers(folder, sandbox_url, settings.base_url)
             ),
             "FHIR_GATEWAY_MANDATES": f"{sandbox_url}/mandates",
+            # The sandbox's index reports its certificate as a proxy would.
+            "FHIR_GATEWAY_TRUSTED_PROXIES": _LOOPBACK,
             "FHIR_GATEWAY_PUBLIC_SEARCH": "yes",
             "FHIR_GATEWAY_OPEN_DEMO": "no",
             "FHIR_GATEWAY_DATA_DIR": str(folder),
@@ -158,6 +162,9 @@ def _run_parts(  # noqa: PLR0917 - one caller, and all different
                 f"http://{url_host(address)}:{settings.port}", folder, parts, stop, say
             )
             if total is not None:
+                _subscribe(
+                    sandbox_url, f"http://{url_host(address)}:{settings.port}", folder
+                )
                 say(
                     _welcome(
                         settings, sandbox_url, folder, total, time.monotonic() - began
@@ -238,6 +245,26 @@ def _book_for_resident(
                     f"the sandbox does not answer: see {folder}/sandbox.log"
                 ) from None
             stop.wait(0.1)
+
+
+def _subscribe(sandbox_url: str, server: str, folder: Path) -> None:
+    """Let the sandbox's engagement index notify the gateway."""
+    subscriber = {
+        "endpoint": f"{server}{NOTIFICATION_PATH}",
+        "logical_address": SYSTEM_ID,
+    }
+    request = urllib.request.Request(  # noqa: S310 - the demo's own sandbox
+        f"{sandbox_url}/index",
+        orjson.dumps({"subscribers": [subscriber]}),
+        method="PUT",
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - as above
+            pass
+    except OSError:
+        raise DemoFailed(
+            f"the sandbox's engagement index does not answer: see {folder}/sandbox.log"
+        ) from None
 
 
 def _await_slots(

@@ -21,6 +21,7 @@ from fhir_gateway.sandbox.server import LOG_RECEIVER
 
 __all__ = [
     "COVID_VACCINATION",
+    "SYSTEM_ID",
     "sources_toml",
     "time_types_map",
     "write_engagement_index",
@@ -38,8 +39,8 @@ _MAP_VERSION: Final = "0.1.0"
 _MAP_DATE: Final = "2026-11-23"
 # Skatteverket's test number for Tolvan Tolvansson.
 _REFRESH_SUBJECT: Final = "191212121212"
-# Of the gateway as a system, in each log entry.
-_SYSTEM_ID: Final = "SE2321009900-GATEWAY"
+SYSTEM_ID: Final = "SE2321009900-GATEWAY"
+"""The gateway's HSA-id: in each log entry, and for notifications."""
 
 
 def time_types_map(region: SandboxRegion, vocabulary: Vocabulary) -> dict[str, object]:
@@ -101,7 +102,7 @@ def sources_toml(
         if is_behind_platform:
             options = [
                 ("endpoint", f"{sandbox_url}/rivta/{PLATFORM}"),
-                ("consumer", _SYSTEM_ID),
+                ("consumer", SYSTEM_ID),
             ]
         if region.name == "mitt":
             # TakeCare answers refusals as faults: "resultCode: 3010 resultText: …".
@@ -227,7 +228,7 @@ def write_log_service(folder: Path, sandbox_url: str) -> Path:
         + _settings(
             [
                 ("endpoint", f"{sandbox_url}/rivta/{LOG_RECEIVER}"),
-                ("system_id", _SYSTEM_ID),
+                ("system_id", SYSTEM_ID),
                 ("system_name", "fhir-gateway"),
             ]
         ),
@@ -246,11 +247,11 @@ def write_engagement_index(folder: Path, sandbox_url: str) -> Path:
             [
                 ("endpoint", f"{sandbox_url}/rivta/{INDEX}"),
                 ("logical_address", INDEX_ADDRESS),
-                ("consumer", _SYSTEM_ID),
+                ("consumer", SYSTEM_ID),
                 ("finds_content", True),
                 # A demo shows soon what has changed.
                 ("asked_again_after_s", 5),
-                ("notified_as", _SYSTEM_ID),
+                ("notified_as", SYSTEM_ID),
                 ("notifiers", [NOTIFIER]),
             ]
         ),
@@ -275,7 +276,7 @@ def write_time_types_map(
 
 def _national(sandbox_url: str) -> Iterable[str]:
     endpoint = ("endpoint", f"{sandbox_url}/rivta/{PLATFORM}")
-    consumer = ("consumer", _SYSTEM_ID)
+    consumer = ("consumer", SYSTEM_ID)
     yield "[aggregates.national]\n" + _settings(
         [("title", "Nationella tjänsteplattformen (sandlåda)")]
     )

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 import requests
+from processes import wait_until
 
 from .running_demo import Demo, running_demo
 
@@ -118,6 +119,7 @@ class Walk:
     books: dict[str, list[Resource]] = field(default_factory=dict)
     posts: set[tuple[str, str]] = field(default_factory=set)
     coverage: Resource = field(default_factory=dict)
+    is_notified: bool = False
 
 
 def region_of(appointment: Resource) -> str:
@@ -244,6 +246,10 @@ def _walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
             last=resident.appointments(),
         )
         walk.books, walk.posts = resident.books(), resident.posts()
+        walk.is_notified = wait_until(
+            lambda: sum(resident.page("ledger/index")["notified"].values()) > 0,
+            TIMEOUT_S,
+        )
     walk.coverage = coverage(folder / f"demo-{demo.port}")
     return walk
 
@@ -276,6 +282,11 @@ def test_one_is_moved_one_cancelled_and_one_taken_up(walk: Walk) -> None:
     starts = {each["id"]: each["start"] for each in standing}
     assert starts[walk.moved["id"]] == walk.moved["start"]
     assert starts[walk.taken_up["id"]] == walk.taken_up["start"]
+
+
+def test_the_index_notifies_the_gateway(walk: Walk) -> None:
+    """The gateway has accepted what the index notified it of."""
+    assert walk.is_notified
 
 
 def test_the_ledgers_agree(walk: Walk) -> None:
