@@ -56,6 +56,7 @@ class Rule(Enum):
     NEW: a new booking for the resident that the request names, and its own holds.
     UNITS: those at the principal's own units.
     POSTS: posts of the engagement index; they are taken, and never given.
+    COUNTS: statistics, in which no person can be found.
     ALL: everybody's; only in a demo.
     """
 
@@ -65,6 +66,7 @@ class Rule(Enum):
     NEW = "new only"
     UNITS = "own units"
     POSTS = "posts"
+    COUNTS = "counts"
     ALL = "all"
 
 
@@ -120,6 +122,7 @@ PUBLIC: Final = frozenset(
                 "Endpoint",
             )
         ),
+        Interaction("Measure", "read"),
         Interaction("ConceptMap", "$translate"),
         Interaction("ValueSet", "$expand"),
         Interaction("ValueSet", "$validate-code"),
@@ -146,6 +149,7 @@ _OPEN: Final = frozenset(
         Interaction("Appointment", "$find"),
     }
 )
+_COUNTS: Final = frozenset(Interaction("MeasureReport", name) for name in _READING)
 _ANY_PURPOSE: Final = frozenset(Purpose)
 
 NOTIFY: Final = Interaction("engagement index", "ProcessNotification")
@@ -178,6 +182,12 @@ POLICY: Final = (
         purposes=frozenset({Purpose.OPERATIONS}),
     ),
     Row(
+        role=Role.OPERATOR,
+        interactions=_COUNTS,
+        rule=Rule.COUNTS,
+        purposes=frozenset({Purpose.OPERATIONS}),
+    ),
+    Row(
         role=Role.RESIDENT,
         interactions=_appointment(*_READING, *_NEW, *_CHANGES, *_RELATIONS)
         | {Interaction("AuditEvent", name) for name in _READING},
@@ -206,6 +216,7 @@ POLICY: Final = (
         role=Role.DEMO,
         interactions=PUBLIC
         | _OPEN
+        | _COUNTS
         | _appointment(*_READING, *_NEW, *_CHANGES, *_RELATIONS)
         | {Interaction("AuditEvent", name) for name in _READING},
         rule=Rule.ALL,

@@ -31,6 +31,7 @@ _OF_STAR: Final = frozenset(
     {
         *("Slot", "Schedule", "HealthcareService", "Location", "Organization"),
         *("Practitioner", "PractitionerRole", "Appointment", "AuditEvent"),
+        "MeasureReport",
     }
 )
 _STATUS: Final = re.compile(r"[a-z-]{1,20}(?:,[a-z-]{1,20}){0,9}")

@@ -179,11 +179,11 @@ def _found(resource: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _found_in_group(group: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the same for a group of a ConceptMap."""
+    """Yield the same for a group of a ConceptMap; one of a Measure has none."""
     for side in ("source", "target"):
         if side in group:
             yield f"{side}-system", group[side]
-    for element in group["element"]:
+    for element in group.get("element", ()):
         yield "source-code", element["code"]
         for target in element.get("target", ()):
             if "code" in target:

@@ -47,7 +47,8 @@ BATCHED: Final = RESOURCES | {"Binary", "Bundle"}
 
 ANSWERED: Final = RESOURCES | {
     *("AuditEvent", "Bundle", "CapabilityStatement", "CodeSystem", "ConceptMap"),
-    *("Endpoint", "ImplementationGuide", "NamingSystem", "OperationDefinition"),
+    *("Endpoint", "ImplementationGuide", "Measure", "MeasureReport", "NamingSystem"),
+    "OperationDefinition",
     *("SearchParameter", "StructureDefinition", "TerminologyCapabilities"),
     "ValueSet",
 }

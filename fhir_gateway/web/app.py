@@ -45,6 +45,7 @@ from fhir_gateway.web.exchange import (
 from fhir_gateway.web.gateway import Gateway
 from fhir_gateway.web.identity import identify
 from fhir_gateway.web.limiting import count_failed_look
+from fhir_gateway.web.measure_report import measure_routes
 from fhir_gateway.web.metadata import metadata_view
 from fhir_gateway.web.openapi import openapi_document
 from fhir_gateway.web.operation.routes import slot_operations
@@ -250,6 +251,7 @@ def resource_routes(gateway: Gateway) -> tuple[ResourceRoutes, ...]:
         *directory_routes(gateway, worlds),
         appointment_routes(gateway),
         audit_event_routes(gateway),
+        *measure_routes(gateway),
         *conformance_routes(gateway),
     )
 

@@ -17,6 +17,7 @@ ALL = Extent()
 TYPES = (
     *("Slot", "Schedule", "HealthcareService", "Location", "Organization"),
     *("Practitioner", "PractitionerRole", "Appointment", "AuditEvent"),
+    "MeasureReport",
 )
 CONTEXTS = {
     Role.RESIDENT: {"patient", "user"},

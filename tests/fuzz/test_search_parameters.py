@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.audit_event import AuditEventSearchSchema
 from fhir_gateway.web.directory.routes import directory_schemas
+from fhir_gateway.web.measure_report import MeasureReportSearchSchema
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 from .canary import NUMBER
@@ -29,6 +30,7 @@ _NAMES: Final = {
     **{type_: sorted(schema.by_name) for type_, schema in directory_schemas().items()},
     "Appointment": sorted(AppointmentSearchSchema().by_name),
     "AuditEvent": sorted(AuditEventSearchSchema().by_name),
+    "MeasureReport": sorted(MeasureReportSearchSchema().by_name),
     "Schedule": [],
     "Location": [],
     "Patient": [],

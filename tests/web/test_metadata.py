@@ -28,6 +28,7 @@ _METHODS = {
 _TYPES = [
     *("Slot", "HealthcareService", "Schedule", "Location", "Organization"),
     *("Practitioner", "PractitionerRole", "Appointment", "AuditEvent"),
+    *("Measure", "MeasureReport"),
     *("StructureDefinition", "SearchParameter", "OperationDefinition"),
     *("ImplementationGuide", "CodeSystem", "ValueSet", "ConceptMap", "Endpoint"),
 ]
@@ -155,7 +156,7 @@ def test_what_has_vread_has_versions(statement: dict[str, Any]) -> None:
         for kind, said in declared.items()
         if {"code": "vread"} in said["interaction"]
     }
-    assert declared.keys() - versioned == {"AuditEvent"}
+    assert declared.keys() - versioned == {"AuditEvent", "MeasureReport"}
 
 
 @pytest.mark.parametrize("mode", ["full", "normative", "terminology"])

@@ -16,6 +16,7 @@ from fhir_gateway.web.appointment_query import AppointmentSearchSchema
 from fhir_gateway.web.audit_event import AuditEventSearchSchema
 from fhir_gateway.web.conformance import PUBLISHED_SCHEMAS
 from fhir_gateway.web.directory.routes import directory_schemas
+from fhir_gateway.web.measure_report import MeasureReportSearchSchema
 from fhir_gateway.web.slot_query import SlotSearchSchema
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -31,6 +32,7 @@ _SCHEMAS: Final[dict[str, SearchSchema[Any]]] = {
     **PUBLISHED_SCHEMAS,
     "Appointment": AppointmentSearchSchema(),
     "AuditEvent": AuditEventSearchSchema(),
+    "MeasureReport": MeasureReportSearchSchema(),
 }
 _ROW: Final = re.compile(
     r"^\| `(?P<name>[^`]+)` \| (?P<supported>\w[\w ]*) \| (?P<why>.+) \|$", re.MULTILINE
