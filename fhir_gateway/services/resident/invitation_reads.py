@@ -7,7 +7,6 @@ engagement index has, and that no list and no booking here explains.
 
 from collections.abc import Iterable
 from concurrent.futures import Future, wait
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
@@ -77,12 +76,12 @@ class InvitationReads:
         ] = {}
 
     def start(self) -> None:
-        """Read the invitations that this server knows."""
+        """Read the invitations that this server knows, unless that has begun."""
         self._known = self._invitations.list_of(self._grant)
         for each in self._known:
-            if each.status is not BookingStatus.PROPOSED:
-                continue
             key = each.source, each.unit, each.booking_id
+            if each.status is not BookingStatus.PROPOSED or key in self._started:
+                continue
             self._started[key] = self._threads.submit(
                 each.source,
                 partial(self._invitations.read, each.id, self._grant),
@@ -141,10 +140,13 @@ class InvitationReads:
                 if not started.cancel():
                     started.add_done_callback(_log_failure)
                 continue
-            with suppress(GatewayError):
+            try:
                 found = started.result()
-                if found is not None:
-                    read[found.id] = found
+            except GatewayError:
+                unread.append((source, unit))
+                continue
+            if found is not None:
+                read[found.id] = found
         return ReadInvitations(
             invitations=tuple(
                 read.get(each.id, each)

@@ -179,6 +179,13 @@ class ResidentBookings:
             for listed in each.listed
         )
         self._count_found(found)
+        if any(
+            listed.booking.is_open_invitation
+            for each in merged
+            for listed in each.listed
+        ):
+            # They are recorded by now.
+            invited.start()
         invited.discover(indexed.possible_invitations, _ids_of(records, merged))
         read_invitations = invited.gather(deadline)
         # An invitation may have been booked since.
