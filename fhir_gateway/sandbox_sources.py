@@ -113,8 +113,8 @@ def sources_toml(
                 f"[sources.{region.name}.engagement_index]\n"
                 + _settings(
                     [
-                        ("source_system", f"{region.hsa_prefix}-SYSTEM"),
-                        ("data_controller", region.hsa_prefix),
+                        ("source_system", f"{region.hsa_prefix}SYSTEM"),
+                        ("data_controller", region.hsa_prefix.rstrip("-")),
                     ]
                 )
             )

@@ -232,8 +232,8 @@ class Region:
                 most_recent_content=(
                     f"{at[:8]}000000" if booked.time is None else booked.time.start
                 ),
-                source_system=f"{self.catalogue.hsa_prefix}-SYSTEM",
-                data_controller=self.catalogue.hsa_prefix,
+                source_system=f"{self.catalogue.hsa_prefix}SYSTEM",
+                data_controller=self.catalogue.hsa_prefix.rstrip("-"),
             )
 
     def answer(
