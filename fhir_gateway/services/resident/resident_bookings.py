@@ -3,9 +3,8 @@ A resident's booked times at all sources, within one deadline.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -15,24 +14,24 @@ from fhir_gateway.model.found_booking import FoundBooking
 from fhir_gateway.model.grant import Grant
 from fhir_gateway.model.ids import BookingId, HsaId, SourceName
 from fhir_gateway.model.invitation import OpenInvitation
-from fhir_gateway.model.source import Aggregate, Source, SourceOutcome
+from fhir_gateway.model.source import SourceOutcome
 from fhir_gateway.model.timekeeping import Clock, now
 from fhir_gateway.services.booking.current_booking import CurrentBookings
 from fhir_gateway.services.booking.invitations import Invitations
 from fhir_gateway.services.booking.settlement import Settlement
-from fhir_gateway.services.engagement.resident_posts import IndexedPosts
 from fhir_gateway.services.resident.call_threads import CallThreads
-from fhir_gateway.services.resident.care_relations import MOST_ASKED, CareRelations
+from fhir_gateway.services.resident.care_relations import CareRelations
 from fhir_gateway.services.resident.invitation_reads import InvitationReads
 from fhir_gateway.services.resident.journal_match import JournalMatch
-from fhir_gateway.services.resident.list_outcomes import INDEX, ListOutcomes
+from fhir_gateway.services.resident.list_description import ListDescription
+from fhir_gateway.services.resident.list_inquiry import ListInquiry
+from fhir_gateway.services.resident.list_outcomes import ListOutcomes
 from fhir_gateway.services.resident.list_request import (
     ListRequest,
     RequestKey,
     direct_request_about,
-    list_requests,
 )
-from fhir_gateway.services.resident.list_round import Heard, ListRound
+from fhir_gateway.services.resident.list_round import Heard
 from fhir_gateway.services.resident.merged_list import (
     MOST_BOOKINGS,
     ListedBooking,
@@ -42,19 +41,13 @@ from fhir_gateway.services.resident.merged_list import (
 )
 from fhir_gateway.services.resident.single_reads import SingleReads
 from fhir_gateway.services.source.source_access import SourceAccess
-from fhir_gateway.stores.journal import BookingRecord, BookingState, Journal
+from fhir_gateway.stores.journal import BookingRecord, Journal
 
 __all__ = ["LISTS_WITHIN", "ResidentBookings", "ResidentsTimes"]
 
 LISTS_WITHIN: Final = timedelta(seconds=5)
 """How long a list waits for its regions; `Prefer: wait=` shortens it."""
 
-# What the engagement index names can still be asked in the rest of the time.
-_SHARE_OF_INDEX: Final = 0.4
-_INDEX_IS_LATE: Final = (
-    "The engagement index did not answer in time, so that bookings at units where you"
-    " have not been before may be missing; ask again later."
-)
 _UNSHOWN: Final = "a booking without a start, or one that repeats another"
 _BEYOND: Final = f"a booking beyond {MOST_BOOKINGS} of one answer"
 
@@ -142,37 +135,24 @@ class ResidentBookings:
         """
         waits = self._within if within is None else min(within, self._within)
         deadline = monotonic() + waits.total_seconds()
-        sources = [
-            each
-            for each in self._access.sources.values()
-            if grant.reaches(each.prefixes)
-        ]
         records = self._records(grant)
-        posts = self._threads.submit(
-            INDEX, partial(self.relations.indexed, grant, within=waits)
+        inquiry = ListInquiry(
+            self._threads, self._access, self.relations, grant, clock=self._clock
         )
-        units = self.relations.known_units(grant, records)
+        description = ListDescription(
+            self._current,
+            SingleReads(
+                self._threads, lambda booking: self._current.read(booking, grant)
+            ),
+            self._access.sources,
+            clock=self._clock,
+        )
         invited = InvitationReads(self._threads, self._access, self._invitations, grant)
         invited.start()
-        lists = ListRound(
-            self._threads,
-            list_requests(self._owned(units), sources, self._aggregates(sources)),
-            partial(self._ask, grant),
-            partial(self._record_late, grant),
-        )
-        indexed = _posts_within(posts, waits * _SHARE_OF_INDEX)
-        reached = [each for each in indexed.units if grant.reaches((each,))]
-        room = MOST_ASKED - len(units)
-        lists.add(list_requests(self._owned(reached[: max(0, room)]), sources))
-        reads = SingleReads(
-            self._threads, lambda booking: self._current.read(booking, grant)
-        )
-        heard = lists.gather(deadline, partial(self._read_unlisted, records, reads))
-        outcomes = ListOutcomes(
-            heard, waits, grant, self._access.find_unit, indexed.missing
-        )
+        lists = inquiry.begin(records, waits, partial(self._record_late, grant))
+        heard = lists.gather(deadline, partial(description.read_unlisted, records))
         merged = merge(heard.answers, self._access.sources.values(), self._clock())
-        described, unshown = self._match_all(merged, grant, records, heard)
+        matched, unshown = self._match_all(merged, grant, records, heard)
         found = tuple(
             found_booking(each.source, listed, heard)
             for each in merged
@@ -186,69 +166,45 @@ class ResidentBookings:
         ):
             # They are recorded by now.
             invited.start()
-        invited.discover(indexed.possible_invitations, _ids_of(records, merged))
-        read_invitations = invited.gather(deadline)
+        invited.discover(inquiry.indexed.possible_invitations, _ids_of(records, merged))
+        invitations = invited.gather(deadline)
         # An invitation may have been booked since.
-        if read_invitations.were_asked or not described.keys() <= {
+        if invitations.were_asked or not matched.keys() <= {
             each.id for each in records
         }:
             records = self._records(grant)
-        confirmed = self._match.confirm(records, described)
         silent = {each.key for each in (*heard.late, *heard.failed)}
-        cut = {each.source for each in merged if each.beyond}
-        shown: dict[str, ManagedBooking] = {}
-        for record in records:
-            listed = described.get(record.id)
-            if record.state is BookingState.CANCELLED or (
-                listed is None
-                and (
-                    record.source in cut
-                    or self._is_past(record)
-                    or direct_request_about(record, self._access.sources) in silent
-                )
-            ):
-                shown[record.id] = self._current.describe_last_known(record)
-            elif (
-                listed is None
-                or record.state is not BookingState.BOOKED
-                or record.id in confirmed.unsettled
-            ):
-                reads.start(record)
-            else:
-                shown[record.id] = self._describe(
-                    confirmed.records.get(record.id, record), listed
-                )
-        read = reads.gather(deadline)
-        unread = [each for each in records if each.id not in shown.keys() | read.keys()]
+        described = description.describe(
+            records,
+            matched,
+            self._match.confirm(records, matched),
+            silent=silent,
+            cut={each.source for each in merged if each.beyond},
+            deadline=deadline,
+        )
+        outcomes = ListOutcomes(
+            heard, waits, grant, self._access.find_unit, inquiry.indexed.missing
+        )
+        unread = (
+            *((each.source, each.timeslot.schedule.unit) for each in described.unread),
+            *invitations.unread,
+        )
+        said = (
+            *outcomes.of_requests(),
+            *outcomes.of_answers(
+                unshown, {each.source: each.beyond for each in merged}
+            ),
+            *(
+                outcomes.of_unread(source, unit)
+                for name, unit in unread
+                if (source := self._access.sources.get(name))
+            ),
+            *outcomes.of_unasked(inquiry.sources),
+        )
         return ResidentsTimes(
-            bookings=tuple(
-                shown.get(each.id)
-                or read.get(each.id)
-                or self._current.describe_last_known(each)
-                for each in records
-            ),
-            outcomes=tuple(
-                dict.fromkeys(
-                    (
-                        *outcomes.of_requests(),
-                        *outcomes.of_answers(
-                            unshown, {each.source: each.beyond for each in merged}
-                        ),
-                        *(
-                            outcomes.of_unread(source, each.timeslot.schedule.unit)
-                            for each in unread
-                            if (source := self._access.sources.get(each.source))
-                        ),
-                        *(
-                            outcomes.of_unread(source, unit)
-                            for name, unit in read_invitations.unread
-                            if (source := self._access.sources.get(name))
-                        ),
-                        *outcomes.of_unasked(sources),
-                    )
-                )
-            ),
-            invitations=read_invitations.invitations,
+            bookings=described.bookings,
+            outcomes=tuple(dict.fromkeys(said)),
+            invitations=invitations.invitations,
             found=found,
             is_unknown=bool(silent) and not heard.answers,
         )
@@ -259,60 +215,6 @@ class ResidentBookings:
             for record in self._journal.lookups.list_of_resident(grant.subject)
             if grant.covers(record.owner(is_hold=False))
         )
-
-    def _owned(self, units: Iterable[HsaId]) -> list[tuple[SourceName, HsaId]]:
-        """Return the units that a source answers for, with that source."""
-        return [
-            (owner, unit)
-            for unit in units
-            if (owner := self._access.find_owner(unit)) is not None
-        ]
-
-    def _aggregates(self, sources: Iterable[Source]) -> list[Aggregate]:
-        """Return the aggregating services that ask no unit beyond the grant."""
-        reached = {each.name for each in sources}
-        return [
-            each for each in self._access.aggregates.values() if each.sources <= reached
-        ]
-
-    def _ask(self, grant: Grant, request: ListRequest) -> BookedTimes:
-        answer = self._access.booked_times(request.asked, request.address, grant.asker)
-        if request.unit is not None:
-            answer = answer.with_silence_of(request.address)
-        moment = self._clock()
-        return replace(
-            answer,
-            kept=tuple(
-                replace(each, since=_not_after(moment, each.since))
-                for each in answer.kept
-            ),
-            silences=tuple(
-                replace(
-                    each, last_answered_at=_not_after(moment, each.last_answered_at)
-                )
-                for each in answer.silences
-            ),
-        )
-
-    def _read_unlisted(
-        self,
-        records: Iterable[BookingRecord],
-        reads: SingleReads,
-        request: ListRequest,
-        answer: BookedTimes,
-    ) -> None:
-        """Begin to read what a direct list lacks, while others are waited for."""
-        listed = {each.booking_id for each in answer.bookings} | answer.lost_ids
-        times = {(each.unit, each.start) for each in answer.bookings}
-        for record in records:
-            if (
-                direct_request_about(record, self._access.sources) == request.key
-                and record.state is BookingState.BOOKED
-                and not self._is_past(record)
-                and record.booking_id not in listed
-                and (record.timeslot.schedule.unit, record.timeslot.start) not in times
-            ):
-                reads.start(record)
 
     def _match_all(
         self,
@@ -365,20 +267,6 @@ class ResidentBookings:
         described, _ = self._match_all(merged, grant, records, heard)
         self._match.confirm(self._records(grant), described)
 
-    def _is_past(self, record: BookingRecord) -> bool:
-        """Return whether its source need not list a booking any more."""
-        return (
-            record.state is BookingState.BOOKED
-            and record.timeslot.start <= self._clock()
-        )
-
-    def _describe(self, record: BookingRecord, listed: ListedBooking) -> ManagedBooking:
-        managed = self._current.describe(record, listed.booking)
-        # A cached part confirms the booking only as of its own age.
-        if listed.part is None:
-            return managed
-        return replace(managed, confirmed_at=listed.part.since)
-
 
 def _ids_of(
     records: Iterable[BookingRecord], merged: Iterable[SourceList]
@@ -393,17 +281,3 @@ def _ids_of(
         ),
     ]
     return {(unit, each) for unit, each in known if each is not None}
-
-
-def _posts_within(posts: Future[IndexedPosts], within: timedelta) -> IndexedPosts:
-    """Return what the engagement index says, if it is soon enough to be followed."""
-    wait([posts], timeout=within.total_seconds())
-    if posts.done():
-        return posts.result()
-    posts.cancel()
-    return IndexedPosts(missing=_INDEX_IS_LATE)
-
-
-def _not_after(moment: datetime, stated: datetime | None) -> datetime | None:
-    """Return a time that another system states, unless it is in the future."""
-    return None if stated is None or stated > moment else stated
