@@ -196,6 +196,25 @@ def test_a_unit_that_did_not_answer_its_region_is_reported(
     ) in outcome_entries(response.json)
 
 
+def test_a_list_that_nobody_knows_is_no_empty_one(
+    client: FlaskClient, sandbox: Sandbox, number: str
+) -> None:
+    """When no region answers, the first issue says that the list is unknown."""
+    for region in ("norr", "syd"):
+        sandbox.spoil(region, "vp-fault", interactions=["GetSubjectOfCareSchedule"])
+
+    response = search(client, number)
+
+    assert response.status_code == 200
+    assert response.json is not None
+    assert "total" not in response.json
+    outcomes = outcome_entries(response.json)
+    assert [each["diagnostics"][:23] for each in outcomes[:1]] == [
+        "No region has answered:"
+    ]
+    assert [each["severity"] for each in outcomes] == [*["warning"] * 3, "information"]
+
+
 def test_a_region_that_hangs_does_not_hold_up_the_list(
     client: FlaskClient, sandbox: Sandbox, number: str
 ) -> None:

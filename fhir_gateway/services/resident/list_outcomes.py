@@ -234,7 +234,7 @@ class ListOutcomes:
     ) -> SourceOutcome:
         asked = request.asked
         known = self._known(unit)
-        name = known.name if known else unit
+        name = _name(known)
         if request.unit is not None:
             what = f"is missing from the answer of {asked.title}"
         else:
@@ -254,7 +254,7 @@ class ListOutcomes:
     ) -> SourceOutcome:
         asked = request.asked
         known = self._known(unit)
-        name = known.name if known else unit
+        name = _name(known)
         age = instant_text(part.since) if part.since else "an unknown time"
         if part.is_failed or part.since is None:
             problem = SourceProblem.STALE
@@ -297,6 +297,11 @@ class ListOutcomes:
             )
             for name in sources
         )
+
+
+def _name(unit: CareUnit | None) -> str:
+    """Return a unit's name; another system's text is not shown in its place."""
+    return unit.name if unit else "A unit that this server does not know"
 
 
 def _has_now(request: ListRequest, answer: BookedTimes, unit: HsaId) -> bool:

@@ -302,6 +302,22 @@ def test_each_silent_unit_is_named_with_whom_to_call(
     )
 
 
+@pytest.mark.parametrize("address", ["191212121212", "<b>Anna</b>", "x" * 5000, ""])
+def test_another_systems_text_is_not_repeated(country: Country, address: str) -> None:
+    """An address that is no known unit's may be anything, and is not shown."""
+    country.national.silences = (
+        Silence(unit=LogicalAddress(address), cause=SilenceCause.UNKNOWN),
+    )
+    country.national.kept = (KeptPart(unit=LogicalAddress(address), since=None),)
+
+    times = country.list_of()
+
+    assert [each.detail.partition(";")[0] for each in times.outcomes] == [
+        "A unit that this server does not know did not answer Plattformen",
+        "A unit that this server does not know could not be asked just now",
+    ]
+
+
 def test_a_silent_service_is_named_with_whom_to_call(country: Country) -> None:
     """Without the aggregating service unknown units may have bookings."""
     country.national.errors[scheduling.GET_SUBJECT_OF_CARE_SCHEDULE] = DOWN
