@@ -15,8 +15,10 @@ from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.found_booking import Lack
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.month import Month
+from fhir_gateway.model.timekeeping import now
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.statistics import CoverageCounts
+from web.guarded import Guarded
 
 from .running import OtherPrograms
 
@@ -187,3 +189,28 @@ def test_persons_are_no_parameter(client: FlaskClient) -> None:
 
     assert response.status_code == 400
     assert "a summary is about no person" in response.text
+
+
+@pytest.mark.parametrize(
+    ("role", "status"),
+    [
+        ("operator", 200),
+        ("resident", 403),
+        ("staff", 403),
+        ("system", 403),
+        (None, 401),
+    ],
+)
+def test_reports_are_for_operators(
+    role: str | None, status: int, guarded: Guarded, numbers: list[str]
+) -> None:
+    """An operator reads reports; anybody reads what they count."""
+    client = guarded.client(role, numbers[0])
+    month = Month.of(now())
+    answers = [
+        client.get(f"/fhir/{path}").status_code
+        for path in (f"MeasureReport/bookings-{month}", "MeasureReport")
+    ]
+
+    assert answers == [status, status]
+    assert client.get("/fhir/Measure/bookings").status_code == 200
