@@ -273,10 +273,36 @@ def bookings(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None
         sandbox.heal()
         records = answers.find_records(number)
         answers.get(f"AuditEvent/{records['entry'][0]['resource']['id']}")
+    invite(answers, sandbox, next(numbers))
     invited = answers.find(_TOLVAN)
     for entry in invited["entry"]:
         if entry["search"]["mode"] == "match":
             answers.get(f"Appointment/{entry['resource']['id']}")
+
+
+def invite(answers: Answers, sandbox: Sandbox, number: str) -> None:
+    """Find an open invitation and its slots, and book one."""
+    order = sandbox.invite("norr", number)
+    system = f"{_CANONICAL_BASE}/identifier/booking-id/{order['unit']}"
+    found = answers.find(number, identifier=f"{system}|{order['booking_id']}")
+    (proposed,) = (
+        each["resource"] for each in found["entry"] if each["search"]["mode"] == "match"
+    )
+    answers.get(f"Appointment/{proposed['id']}")
+    slots = answers.get(f"Slot?invitation={proposed['id']}&_count=3")
+    answers.get(f"Appointment/$find?invitation={proposed['id']}&_count=3")
+    slot = slots["entry"][0]["resource"]["id"]
+    wanted = appointment(slot, number)
+    answers.send(
+        "PUT",
+        f"Appointment/{proposed['id']}",
+        {
+            **proposed,
+            "status": "booked",
+            **{name: wanted[name] for name in ("contained", "slot", "participant")},
+        },
+    )
+    answers.get(f"Slot?invitation={proposed['id']}")
 
 
 def operations(answers: Answers, sandbox: Sandbox, numbers: Iterator[str]) -> None:
