@@ -3,6 +3,7 @@ The files that the operator writes: sources, ConceptMaps, issuers, national serv
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ from fhir_gateway.fhir.standard_time_types import (
     supplement_from_file,
 )
 from fhir_gateway.fhir.vocabulary import Vocabulary
-from fhir_gateway.model.ids import HsaId, TimeTypeId
+from fhir_gateway.model.ids import HsaId, SourceName, TimeTypeId
 from fhir_gateway.model.principal import Role
 from fhir_gateway.model.source import Source
 from fhir_gateway.model.timeslot import StandardTimeType
@@ -106,6 +107,8 @@ def read_sources(
     except WrongSources as error:
         where = _absolute(path)
         faults.extend(f"{where}: {fault}" for fault in error.faults)
+        if error.sources:
+            faults.extend(_catalogue_faults(path, error.sources))
         maps: Sequence[tuple[Path, Source | None]] = [
             (each, None) for each in error.time_types
         ]
@@ -170,6 +173,20 @@ def read_service_catalogues(
     except WrongServiceCatalogues as error:
         where = _absolute(path)
         raise WrongFiles([f"{where}: {fault}" for fault in error.faults]) from error
+
+
+def _catalogue_faults(path: Path, sources: Sequence[str]) -> list[str]:
+    """Return the faults of a file's service catalogues, beside other faults of it."""
+    names = []
+    for each in sources:
+        with suppress(ValueError):
+            names.append(SourceName(each))
+    try:
+        load_service_catalogues(path, names)
+    except WrongServiceCatalogues as error:
+        where = _absolute(path)
+        return [f"{where}: {fault}" for fault in error.faults]
+    return []
 
 
 def read_concept_maps(

@@ -55,10 +55,15 @@ class WrongSources(ValueError):
         path: The file.
         faults: One sentence each, with the source and the setting.
         time_types: The ConceptMaps that it names and that exist, to be checked too.
+        sources: The names of its tables of sources; empty where it has none.
     """
 
     def __init__(
-        self, path: Path, faults: Sequence[str], time_types: Sequence[Path] = ()
+        self,
+        path: Path,
+        faults: Sequence[str],
+        time_types: Sequence[Path] = (),
+        sources: Sequence[str] = (),
     ) -> None:
         listed = "".join(f"\n  - {fault}" for fault in faults)
         super().__init__(
@@ -67,6 +72,7 @@ class WrongSources(ValueError):
         self.path = path
         self.faults = tuple(faults)
         self.time_types = tuple(time_types)
+        self.sources = tuple(sources)
 
 
 def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
@@ -107,7 +113,9 @@ def load_sources(path: Path) -> tuple[ConfiguredSource, ...]:
     if faults:
         for each in configured:
             each.adapter.close()
-        raise WrongSources(path, faults, _maps(tables.values(), path.parent))
+        raise WrongSources(
+            path, faults, _maps(tables.values(), path.parent), tuple(tables)
+        )
     return tuple(configured)
 
 

@@ -174,6 +174,16 @@ def free_slot(resident: Resident, appointment: Resource) -> str:
     return str(bundle["entry"][-1]["resource"]["id"])
 
 
+def invited_slot(resident: Resident, invitation: Resource) -> str:
+    """Return one of an open invitation's own slots."""
+    bundle = resident.get(
+        "Slot", invitation=f"Appointment/{invitation['id']}", _count="20"
+    )
+    modes = {entry["search"]["mode"] for entry in bundle["entry"]}
+    assert modes == {"match"}, bundle
+    return str(bundle["entry"][-1]["resource"]["id"])
+
+
 def choose(resident: Resident, appointment: Resource, slot: str) -> Resource:
     """
     Move a booking to a slot, or book the slot for an open invitation.
@@ -242,7 +252,7 @@ def _walk(tmp_path_factory: pytest.TempPathFactory) -> Walk:
                 booked["mitt"],
                 {"op": "replace", "path": "/status", "value": "cancelled"},
             ),
-            taken_up=choose(resident, invited, free_slot(resident, invited)),
+            taken_up=choose(resident, invited, invited_slot(resident, invited)),
             last=resident.appointments(),
         )
         walk.books, walk.posts = resident.books(), resident.posts()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import requests
 
+from fhir_gateway.configured_files import WrongFiles, read_sources
+from fhir_gateway.fhir.vocabulary import Vocabulary
 from fhir_gateway.model.errors import SourceFault, Unavailable
 from fhir_gateway.model.ids import HsaId, SourceName
 from fhir_gateway.model.unit_ability import UnitAbility
@@ -211,4 +213,22 @@ def test_a_source_has_one_catalogue(tmp_path: Path) -> None:
 
     assert raised.value.faults == (
         "service_catalogues.other.sources: mitt has the catalogue national already",
+    )
+
+
+def test_faults_of_sources_and_catalogues_are_named_together(tmp_path: Path) -> None:
+    """One file, one list of faults."""
+    path = file(tmp_path, endpoint="http://127.0.0.1:1/", sources=["nowhere"])
+    path.write_text(
+        path.read_text("utf-8") + "[sources.norr]\ncolour = 1\n", encoding="utf-8"
+    )
+
+    with pytest.raises(WrongFiles) as raised:
+        read_sources(path, Vocabulary())
+
+    named = [each.removeprefix(f"{path}: ") for each in raised.value.faults]
+    assert "sources.norr.colour: is no setting of a source" in named
+    assert (
+        "service_catalogues.national.consumer: Missing data for required field."
+        in named
     )
