@@ -888,3 +888,21 @@ def test_a_parameter_that_no_region_has_is_refused_with_the_reason(
             location=f"http.{name}",
         ),
     )
+
+
+def test_the_purpose_of_an_invitation_is_a_narrative(client: FlaskClient) -> None:
+    """`_summary=text` asks for it, `data` leaves it out, and XML has it as XHTML."""
+    (invitation,) = (
+        each
+        for each in found(search(client, _TOLVAN))
+        if each["extension"][1]["valueBoolean"]
+    )
+    url = f"/fhir/Appointment/{invitation['id']}"
+    text = client.get(url, query_string={"_summary": "text"}).json
+    data = client.get(url, query_string={"_summary": "data"}).json
+    xml = client.get(url, query_string={"_format": "xml"}).text
+
+    assert text["text"] == invitation["text"]
+    assert "patientInstruction" not in text
+    assert "text" not in data
+    assert f'<text><status value="generated"/>{invitation["text"]["div"]}</text>' in xml
