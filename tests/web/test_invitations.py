@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/appointment.html (app-2, app-3)
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -774,3 +775,49 @@ def test_a_silent_region_is_said_beside_the_slots(
     assert _slots(bundle) == []
     assert "total" not in bundle
     assert len(bundle["entry"][0]["resource"]["issue"]) == 1
+
+
+def test_many_requests_at_once_book_it_once(
+    guarded: Guarded, invite: Callable[..., Invited]
+) -> None:
+    """Of eight answers with eight slots one is booked, and the region gets one."""
+    invited = invite()
+    slots = [invited.slot(which=which) for which in range(-9, -1)]
+
+    def put(slot: str) -> int:
+        client = guarded.client("resident", invited.number)
+        return client.put(
+            invited.url, json=invited.answered(slot), content_type=FHIR_JSON
+        ).status_code
+
+    with ThreadPoolExecutor(max_workers=len(slots)) as executor:
+        statuses = sorted(executor.map(put, slots))
+
+    assert statuses == [200, *[409] * 7]
+    assert [result for *_, result in invited.writes()] == ["OK"]
+
+
+def test_a_timed_invitation_is_cancelled_where_its_region_permits_it(
+    guarded: Guarded, numbers: list[str]
+) -> None:
+    """CancelBooking is sent for one that may be cancelled, and for no other."""
+    number = numbers[0]
+    client = guarded.client("resident", number)
+    answers = {}
+    for key in ("lakare", "halsosamtal"):
+        order = guarded.sandbox.invite("norr", number, in_days=9, time_type=key)
+        shown = next(
+            each
+            for each in _appointments(_search(client))
+            if each["identifier"][0]["value"] == order["booking_id"]
+        )
+        answers[key] = client.patch(
+            f"/fhir/Appointment/{shown['id']}",
+            json=[{"op": "replace", "path": "/status", "value": "cancelled"}],
+            content_type=JSON_PATCH,
+        ).status_code
+
+    assert answers == {"lakare": 200, "halsosamtal": 422}
+    assert [row["interaction"] for row in guarded.sandbox.writes("norr", number)] == [
+        "CancelBooking"
+    ]
