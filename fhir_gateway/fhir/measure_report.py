@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-from fhir_gateway.fhir.vocabulary import HSA_ID, SNOMED_CT, Vocabulary
+from fhir_gateway.fhir.vocabulary import HSA_ID, SNOMED_CT, STATISTICS, Vocabulary
 from fhir_gateway.model.month import Month
 from fhir_gateway.model.timekeeping import instant_text
 
@@ -31,9 +31,15 @@ _MASKED: Final = {
         }
     ]
 }
-_SYSTEMS: Final = {"unit": HSA_ID, "time-type": SNOMED_CT}
+# Names of sources and clients are codes of no system.
+_SYSTEMS: Final = {
+    "unit": HSA_ID,
+    "time-type": SNOMED_CT,
+    "days-ahead": STATISTICS,
+    "reason": STATISTICS,
+}
 # Keys that are no codes of those systems.
-_WORDS: Final = frozenset({"unmapped"})
+_WORDS: Final = frozenset({"unmapped", "unknown"})
 
 Strata = dict[str, list[tuple[dict[str, str], int | None]]]
 """By stratifier: the values of each stratum by name, and its count."""
@@ -80,7 +86,7 @@ def measure_report(
         },
         "group": [
             {
-                "code": {"coding": [{"code": code}], "text": title},
+                "code": {"coding": [_ours(code)], "text": title},
                 "population": [_population(count)],
                 **_stratifiers(strata, names),
             }
@@ -95,7 +101,7 @@ def _stratifiers(
 ) -> dict[str, Any]:
     stratifiers = [
         {
-            "code": [{"coding": [{"code": code}]}],
+            "code": [{"coding": [_ours(code)]}],
             "stratum": [
                 {**_values(values, names), "population": [_population(count)]}
                 for values, count in counted
@@ -116,7 +122,7 @@ def _values(
         return {"value": concept}
     return {
         "component": [
-            {"code": {"coding": [{"code": code}]}, "value": concept}
+            {"code": {"coding": [_ours(code)]}, "value": concept}
             for code, concept in concepts.items()
         ]
     }
@@ -126,11 +132,16 @@ def _concepts(
     values: dict[str, str], names: dict[tuple[str, str], str]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for code, value in values.items():
-        system = None if value in _WORDS else _SYSTEMS.get(code)
-        coding = (
-            {"code": value} if system is None else {"system": system, "code": value}
-        )
-        yield code, {"coding": [coding], "text": names.get((code, value), value)}
+        system = STATISTICS if value in _WORDS else _SYSTEMS.get(code)
+        if system is None:
+            yield code, {"text": value}
+        else:
+            coding = {"system": system, "code": value}
+            yield code, {"coding": [coding], "text": names.get((code, value), value)}
+
+
+def _ours(code: str) -> dict[str, str]:
+    return {"system": STATISTICS, "code": code}
 
 
 def _population(count: int | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ come from R4's definitions.
 
 import re
 from collections.abc import Collection, Container, Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from itertools import zip_longest
 from typing import Any, Final
@@ -29,6 +30,7 @@ _DIV: Final = f"{{{_XHTML}}}div"
 _INSTANCE: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 _PREFIX: Final = f"{{{_FHIR}}}"
+_NARRATIVE: Final = f"{{{_XHTML}}}div"
 # The form of a name that FHIR may give to an element: no other reaches the checks.
 _NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,63}")
 _KIND: Final = re.compile(r"[A-Z][A-Za-z]{0,63}")
@@ -72,9 +74,20 @@ def xml_from_resource(resource: Mapping[str, Any], *, is_pretty: bool = False) -
     text = "".join(_resource(resource, f' xmlns="{_FHIR}"'))
     if is_pretty:
         root = etree.fromstring(text, safe_parser(_UTF_8))
-        etree.indent(root)
+        _indent(root)
         text = etree.tostring(root, encoding="unicode") + "\n"
     return f"{_DECLARATION}{text}".encode()
+
+
+def _indent(root: etree._Element) -> None:
+    """Indent a document, but for its narratives: their blanks are a part of them."""
+    narratives = [(each, deepcopy(each)) for each in root.iter(_NARRATIVE)]
+    etree.indent(root)
+    for indented, narrative in narratives:
+        narrative.tail = indented.tail
+        parent = indented.getparent()
+        if parent is not None:
+            parent.replace(indented, narrative)
 
 
 def resource_from_xml(

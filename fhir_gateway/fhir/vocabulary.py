@@ -28,6 +28,7 @@ __all__ = [
     "SNOMED_CT",
     "SNOMED_CT_SWEDEN",
     "SPECIAL_VALUES",
+    "STATISTICS",
     "Vocabulary",
     "is_system_of_time_types",
 ]
@@ -56,6 +57,7 @@ PERSON_NUMBER_OIDS: Final = frozenset(
 
 # The same in every installation, since clients' code contains it.
 ERROR_CODE: Final = "https://fhir-gateway.example.org/CodeSystem/error-code"
+STATISTICS: Final = "https://fhir-gateway.example.org/CodeSystem/statistics"
 
 SPECIAL_VALUES: Final = "http://terminology.hl7.org/CodeSystem/special-values"
 LOCATION_STATUS: Final = "http://hl7.org/fhir/location-status"

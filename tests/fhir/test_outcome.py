@@ -172,13 +172,13 @@ def test_every_shortcoming_of_a_source_has_a_code(problem: SourceProblem) -> Non
     ("problem", "severity"),
     [
         pytest.param(each, "information", id=each.value)
-        if each is SourceProblem.NOT_ASKED
+        if each in (SourceProblem.NOT_ASKED, SourceProblem.CACHED)
         else pytest.param(each, "warning", id=each.value)
         for each in SourceProblem
     ],
 )
 def test_a_missing_part_is_a_warning(problem: SourceProblem, severity: str) -> None:
-    """A missing part is a warning; one that is never asked for is information."""
+    """A missing part is a warning; one never asked for, or kept, is information."""
     issue = issue_from_source_outcome(
         SourceOutcome(source=_NORR, problem=problem, detail="So it is.")
     )

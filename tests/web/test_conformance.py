@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 from fhir_gateway.cli import main
 from fhir_gateway.fhir.implementation_guide import package
 from fhir_gateway.fhir.publication import published_resources
-from fhir_gateway.fhir.vocabulary import ERROR_CODE, Vocabulary
+from fhir_gateway.fhir.vocabulary import ERROR_CODE, STATISTICS, Vocabulary
 
 from .running import BASE_URL
 
@@ -185,6 +185,7 @@ def test_terminology_capabilities_are_a_mode_of_the_metadata(
     assert [each["uri"] for each in described["codeSystem"]] == [
         "http://snomed.info/sct",
         ERROR_CODE,
+        STATISTICS,
     ]
 
 

@@ -11,11 +11,13 @@ import pytest
 from assertions import assert_searchset
 from flask.testing import FlaskClient
 
-from fhir_gateway.fhir.vocabulary import Vocabulary
-from fhir_gateway.model.found_booking import Lack
+from fhir_gateway.fhir.vocabulary import STATISTICS, Vocabulary
+from fhir_gateway.model.found_booking import Lack, Way
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.month import Month
+from fhir_gateway.model.statistics import DaysAhead
 from fhir_gateway.model.timekeeping import now
+from fhir_gateway.services.statistics.statistics import SUBJECTS
 from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.statistics import CoverageCounts
 from web.guarded import Guarded
@@ -64,6 +66,10 @@ def _client(other_programs: OtherPrograms) -> Any:
         yield made.app.test_client()
 
 
+def _code(code: str) -> dict[str, str]:
+    return {"system": STATISTICS, "code": code}
+
+
 def test_a_report_is_about_one_month(client: FlaskClient) -> None:
     """A report has its groups, what is hidden in them, and nothing else."""
     response = client.get("/fhir/MeasureReport/coverage-2026-09")
@@ -81,18 +87,18 @@ def test_a_report_is_about_one_month(client: FlaskClient) -> None:
     }
     both, aggregated, direct = report["group"]
     assert both == {
-        "code": {"coding": [{"code": "both"}], "text": "found by both"},
+        "code": {"coding": [_code("both")], "text": "found by both"},
         "population": [{"code": POPULATION, "_count": MASKED}],
         "stratifier": [
             {
-                "code": [{"coding": [{"code": "source"}]}],
+                "code": [{"coding": [_code("source")]}],
                 "stratum": [
                     {
-                        "value": {"coding": [{"code": "norr"}], "text": "norr"},
+                        "value": {"text": "norr"},
                         "population": [{"code": POPULATION, "count": 12}],
                     },
                     {
-                        "value": {"coding": [{"code": "syd"}], "text": "syd"},
+                        "value": {"text": "syd"},
                         "population": [{"code": POPULATION, "_count": MASKED}],
                     },
                 ],
@@ -103,17 +109,31 @@ def test_a_report_is_about_one_month(client: FlaskClient) -> None:
     assert direct["population"] == [{"code": POPULATION, "count": 9}]
     assert direct["stratifier"][1]["stratum"][1]["component"] == [
         {
-            "code": {"coding": [{"code": "source"}]},
-            "value": {"coding": [{"code": "norr"}], "text": "norr"},
+            "code": {"coding": [_code("source")]},
+            "value": {"text": "norr"},
         },
         {
-            "code": {"coding": [{"code": "reason"}]},
+            "code": {"coding": [_code("reason")]},
             "value": {
-                "coding": [{"code": "aggregated-silent"}],
+                "coding": [_code("aggregated-silent")],
                 "text": "the aggregating service did not answer",
             },
         },
     ]
+
+
+def test_what_is_counted_has_codes(client: FlaskClient) -> None:
+    """The code system has each word of a report, and no other one."""
+    subjects = SUBJECTS.values()
+    system = client.get(f"/fhir/CodeSystem?url={STATISTICS}").json["entry"][0]
+
+    assert {each["code"] for each in system["resource"]["concept"]} == {
+        *("source", "unmapped", "unknown"),
+        *(each.code for subject in subjects for each in subject.kinds),
+        *(each.code for subject in subjects for each in subject.divisions),
+        *(each.value for each in DaysAhead),
+        *(f"{way.value}-{lack.value}" for way in Way for lack in Lack),
+    }
 
 
 def test_the_present_month_is_not_over(client: FlaskClient) -> None:
