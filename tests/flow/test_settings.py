@@ -36,6 +36,7 @@ def test_an_empty_environment_is_enough() -> None:
         open_demo=False,
         log_service=None,
         mandates=None,
+        engagement_index=None,
         data_dir=Path(".fhir-gateway"),
         host="127.0.0.1",
         port=8080,
@@ -68,6 +69,7 @@ def test_every_setting_is_heeded() -> None:
         "FHIR_GATEWAY_STANDARD_TIME_TYPES": "t.json",
         "FHIR_GATEWAY_LOG_SERVICE": "l.toml",
         "FHIR_GATEWAY_MANDATES": "http://127.0.0.1:8090/mandates",
+        "FHIR_GATEWAY_ENGAGEMENT_INDEX": "e.toml",
         "FHIR_GATEWAY_PUBLIC_SEARCH": "Yes",
         "FHIR_GATEWAY_ISSUERS": "i.toml",
         "FHIR_GATEWAY_OPEN_DEMO": "yes",
@@ -110,6 +112,7 @@ def test_every_setting_is_heeded() -> None:
         open_demo=True,
         log_service=Path("l.toml"),
         mandates="http://127.0.0.1:8090/mandates",
+        engagement_index=Path("e.toml"),
         data_dir=Path("d"),
         host="0.0.0.0",  # noqa: S104 - only text here
         port=80,

@@ -11,8 +11,9 @@ from flask.testing import FlaskClient
 from web.guarded import token_for
 from web.running import OtherPrograms
 
-from fhir_gateway.access.policy import PUBLIC, SYSTEM, Interaction, row_of
+from fhir_gateway.access.policy import NOTIFY, PUBLIC, SYSTEM, Interaction, row_of
 from fhir_gateway.model.principal import Role
+from fhir_gateway.web.process_notification import NOTIFICATION_PATH
 
 from .tries import CLASSES, add_tries, is_full
 from .world import World, ask, new_world
@@ -94,6 +95,8 @@ def answered(client: FlaskClient, interaction: Interaction) -> int:
     path = f"/fhir/{interaction.type}"
     if interaction.name in ("read", "update", "patch"):
         path += f"/{_NOBODYS}"
+    elif interaction == NOTIFY:
+        path = NOTIFICATION_PATH
     elif interaction.type == SYSTEM:
         method, path = "GET", f"/fhir/{interaction.name}"
     elif interaction.name.startswith("$"):
@@ -136,7 +139,9 @@ def test_every_scope_of_every_role_at_every_route(closed: World) -> None:
             scope=case.scope,
         )
         status = answered(closed.guarded.with_token(token), case.interaction)
-        if (status != 403) != case.permits or status == 401:
+        # A certificate opens it, and no token does.
+        refusal = 401 if case.interaction == NOTIFY else 403
+        if status != refusal if not case.permits else status in (401, 403):
             wrong.append((case, status))
         add_tries("scopes")
 

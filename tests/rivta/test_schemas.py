@@ -24,6 +24,7 @@ from fhir_gateway.rivta.docbook import plain_line, plain_text
 from fhir_gateway.rivta.element import (
     BOOLEAN,
     DATE,
+    FORMATTED,
     IDENTIFIER,
     MESSAGE,
     NAME,
@@ -84,6 +85,7 @@ _BY_CODEC: Final = {
     # Read as plain text: what is plain already is read as it is.
     id(NAME): (_TEXT | _MARKUP).map(plain_line).filter(bool),
     id(TEXT): (_TEXT | _MARKUP).map(plain_text).filter(bool),
+    id(FORMATTED): (_TEXT | _MARKUP).map(plain_text).filter(bool),
     id(MESSAGE): (_TEXT | _MARKUP).map(plain_text).filter(bool),
     id(IDENTIFIER): st.text(_CHARACTERS, max_size=40).filter(str.strip) | _MARKUP,
 }

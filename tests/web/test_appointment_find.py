@@ -266,23 +266,28 @@ def test_pages_hold_everything_once(client: FlaskClient) -> None:
     assert len(found) == len(set(found)) == total > 30
 
 
-def test_each_unit_is_proposed_once_at_its_earliest(client: FlaskClient) -> None:
-    """With first-per, each unit's first time is proposed, page by page."""
-    expected: dict[str, str] = {}
-    for proposed in found_ids(post(client, *_DIALECTS["ihe"], _ALL_AT_ONCE)):
-        expected.setdefault(proposed.partition(".")[0], proposed)
-
-    response = post(
-        client,
-        *_DIALECTS["ihe"],
-        {"name": "first-per", "valueString": "unit"},
-        {"name": "_count", "valuePositiveInt": 1},
-    )
+def all_pages(client: FlaskClient, *given: dict[str, Any]) -> list[str]:
+    """Return the ids of all that is proposed, page by page."""
+    response = post(client, *_DIALECTS["ihe"], *given)
     found = found_ids(response)
     while response.json is not None and len(response.json["link"]) > 1:
         next_url = response.json["link"][1]["url"]
         response = client.get(next_url.removeprefix("http://gateway.test"))
         found += found_ids(response)
+    return found
+
+
+def test_each_unit_is_proposed_once_at_its_earliest(client: FlaskClient) -> None:
+    """With first-per, each unit's first time is proposed, page by page."""
+    expected: dict[str, str] = {}
+    for proposed in all_pages(client, _ALL_AT_ONCE):
+        expected.setdefault(proposed.partition(".")[0], proposed)
+
+    found = all_pages(
+        client,
+        {"name": "first-per", "valueString": "unit"},
+        {"name": "_count", "valuePositiveInt": 1},
+    )
 
     assert found == list(expected.values())
     assert len(found) > 1
@@ -648,7 +653,8 @@ def test_it_is_not_called_on_an_appointment(client: FlaskClient) -> None:
 
 def test_every_region_is_found(client: FlaskClient) -> None:
     """One call finds the free times of all regions."""
-    found = assert_searchset(post(client, *_DIALECTS["ihe"], _ALL_AT_ONCE))
+    first = {"name": "first-per", "valueString": "unit"}
+    found = assert_searchset(post(client, *_DIALECTS["ihe"], first, _ALL_AT_ONCE))
 
     assert {each["meta"]["source"].rpartition("/")[2] for each in found} == set(REGIONS)
 

@@ -234,6 +234,21 @@ def test_a_whole_answer_is_given_to_a_client_that_refuses_a_part(
     ]
 
 
+def test_included_slots_are_not_those_of_a_live_source(
+    live_client: FlaskClient, unit: str
+) -> None:
+    """`_revinclude=Slot:schedule` asks no region, and names the live source."""
+    assert entries(at_unit(live_client, unit, "&_count=1"), "match")
+    bundle = live_client.get(
+        f"/fhir/Schedule?actor=Location/{unit}&_revinclude=Slot:schedule"
+    ).json
+
+    assert entries(bundle, "match")
+    assert entries(bundle, "include") == []
+    assert "total" not in bundle
+    assert "search for them" in str(entries(bundle, "outcome"))
+
+
 def test_a_client_in_a_hurry_is_answered_in_its_time(
     live_client: FlaskClient, live_sandbox: Sandbox, unit: str
 ) -> None:
@@ -275,18 +290,3 @@ def test_a_preference_that_is_not_understood_is_not_claimed(
 
     assert answer.status_code == 200
     assert "Preference-Applied" not in answer.headers
-
-
-def test_included_slots_are_not_those_of_a_live_source(
-    live_client: FlaskClient, unit: str
-) -> None:
-    """`_revinclude=Slot:schedule` asks no region, and names the live source."""
-    assert entries(at_unit(live_client, unit, "&_count=1"), "match")
-    bundle = live_client.get(
-        f"/fhir/Schedule?actor=Location/{unit}&_revinclude=Slot:schedule"
-    ).json
-
-    assert entries(bundle, "match")
-    assert entries(bundle, "include") == []
-    assert "total" not in bundle
-    assert "search for them" in str(entries(bundle, "outcome"))

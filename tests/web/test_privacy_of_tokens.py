@@ -177,7 +177,9 @@ def test_nothing_of_a_token_is_left_anywhere(
     for text in (records.text(), caplog.text, captured.out, captured.err):
         assert marked(text, tokens) == []
     for name, content in files.items():
-        assert marked(content, tokens) == [], name
+        # The journal keeps which program asked, for statistics.
+        known = [PROGRAM] if name.startswith("journal.sqlite") else []
+        assert set(marked(content, tokens)) <= {*known}, name
     for key, value in stored:
         assert marked(key, tokens) == []
         assert marked(value, tokens) == []
