@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from fhir_gateway.fhir.vocabulary import ERROR_CODE, LAST_SOURCE_SYNC
 from fhir_gateway.model.error_code import ErrorCode
-from fhir_gateway.model.errors import Category, GatewayError, Party
+from fhir_gateway.model.errors import Category, GatewayError, Party, Refused
 from fhir_gateway.model.source import SourceOutcome, SourceProblem
 from fhir_gateway.model.timekeeping import instant_text
 
@@ -254,7 +254,7 @@ def error_code_of(error: GatewayError) -> ErrorCode:
 
 def issue_from_error(error: GatewayError) -> Issue:
     """Return the issue that reports an error to a client."""
-    is_regions_words = error.category in (Category.REFUSED, Category.TAKEN)
+    is_regions_words = error.quotes_region and error.message != Refused.UNEXPLAINED
     error_code = error_code_of(error)
     return Issue(
         code=_ISSUE_CODES_OF_ERROR_CODES.get(error_code, ISSUE_CODES[error.category]),

@@ -118,8 +118,13 @@ def coded_values(
             )
         ]
     else:
+        # Beside a system that is named in another way, it is the version of that one.
+        of_coding = arguments.text(version) if given_system is None else None
         found = [
-            *(_from_coding(each.value, given_system) for each in map(_coding, codings)),
+            *(
+                _from_coding(each.value, given_system, of_coding)
+                for each in map(_coding, codings)
+            ),
             *(
                 _from_coding(each, given_system)
                 for concept in concepts
@@ -194,11 +199,13 @@ def _codings_of(arguments: Arguments, concept: Given) -> list[dict[str, str]]:
     return codings
 
 
-def _from_coding(coding: dict[str, str], given_system: str | None) -> Coded:
+def _from_coding(
+    coding: dict[str, str], given_system: str | None, given_version: str | None = None
+) -> Coded:
     return Coded(
         code=coding.get("code", ""),
         system=coding.get("system", given_system),
-        version=coding.get("version"),
+        version=coding.get("version", given_version),
         display=coding.get("display"),
     )
 

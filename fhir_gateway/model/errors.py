@@ -11,6 +11,7 @@ Errors of the domain, free of HTTP.
     ├── Conflict           the state has changed
     │   ├── Stale          the client's version is not the current one
     │   └── TimeslotTaken  somebody else has the time
+    │       └── TimeslotRefused  and the region said so in its own text
     ├── Refused            the region refused, with its own text
     ├── LimitReached       the client, or the resident, has used up a limit
     ├── Busy               too many requests at once; try again
@@ -46,6 +47,7 @@ __all__ = [
     "Refused",
     "SourceFault",
     "Stale",
+    "TimeslotRefused",
     "TimeslotTaken",
     "Unauthenticated",
     "Unavailable",
@@ -96,11 +98,14 @@ class GatewayError(Exception):
             where one is known.
 
     Attributes:
+        quotes_region: `message` is the region's own text for the resident, and not this
+            server's for the client's developer; but for `UNEXPLAINED`.
         detail: Why the connection failed, or the source's own text without personal
             numbers: for an operator who checks a source, never for a log or a client.
     """
 
     category: ClassVar[Category] = Category.FAULT
+    quotes_region: ClassVar[bool] = False
     default_party: ClassVar[Party] = Party.GATEWAY
     default_error_code: ClassVar[ErrorCode | None] = None
 
@@ -230,14 +235,23 @@ class TimeslotTaken(Conflict):
     default_party = Party.REGION
 
 
+class TimeslotRefused(TimeslotTaken):
+    """The region refused, and no longer lists the time; `message` as of `Refused`."""
+
+    quotes_region = True
+
+
 class Refused(GatewayError):
     """
     The region refused (`resultCode` ERROR).
 
-    `message` is the region's own text; the contract requires clients to show it.
+    `message` is the region's own text, which the contract requires clients to show; it
+    is `UNEXPLAINED` where the region gives none.
     """
 
     category = Category.REFUSED
+    quotes_region = True
+    UNEXPLAINED: ClassVar[str] = "The region refused the request."
     default_party = Party.REGION
 
 

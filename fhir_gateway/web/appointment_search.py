@@ -265,6 +265,13 @@ class AppointmentSearch:
     def _known(self, query: AppointmentQuery) -> _Found:
         """Return the bookings that one of the identifiers, or of the slots, names."""
         if query.identifier:
+            if not all(token.system and token.code for token in query.identifier[0]):
+                raise _refused(
+                    "required",
+                    "Without a resident, send identifier as system|value: units number"
+                    " their bookings alike, and the system names the unit.",
+                    "identifier",
+                )
             ids = {
                 known
                 for token in query.identifier[0]

@@ -245,12 +245,26 @@ def test_an_issue_has_every_part_that_it_is_given() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", [errors.Refused, errors.TimeslotTaken])
+@pytest.mark.parametrize("kind", [errors.Refused, errors.TimeslotRefused])
 def test_a_regions_own_words_are_to_be_shown(kind: type[GatewayError]) -> None:
     """What a region says to a resident stands in `details`, as it was said."""
     issue = issue_from_error(kind("Tiden är tagen.", source=_NORR))
 
     assert (issue.text, issue.diagnostics) == ("Tiden är tagen.", None)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.TimeslotTaken("Choose another."),
+        errors.Refused(errors.Refused.UNEXPLAINED),
+    ],
+)
+def test_no_words_of_this_server_are_the_regions(error: GatewayError) -> None:
+    """What this server says itself is for the developer, never for the resident."""
+    issue = issue_from_error(error)
+
+    assert (issue.text, issue.diagnostics) == (None, error.message)
 
 
 def test_other_errors_are_for_the_developer() -> None:

@@ -127,6 +127,11 @@ def test_a_system_finds_single_ones_at_its_own_units(
         ):
             bundle = system.get("/fhir/Appointment", query_string=query).json
             assert ids_of(bundle) == expected, query
+        # Units number their bookings alike.
+        for text in (identifier["value"], f"{identifier['system']}|"):
+            answer = system.get("/fhir/Appointment", query_string={"identifier": text})
+            assert answer.status_code == 400, text
+            assert "identifier as system|value" in answer.text
 
 
 def every_use(id_: str, slot: str, number: str) -> list[tuple[str, dict[str, Any]]]:

@@ -374,7 +374,9 @@ def test_a_slot_that_was_sold_elsewhere_is_taken(
         response,
         409,
         issue(
-            "conflict", text="The slot is no longer free; search again for another one."
+            "conflict",
+            "The slot is no longer free; search again for another one."
+            f" (source {region})",
         ),
     )
 

@@ -245,6 +245,21 @@ def test_start_and_end_can_be_left_out(client: FlaskClient) -> None:
     assert len(assert_searchset(response)) == 20
 
 
+@pytest.mark.parametrize("more", [[], [("first-per", "unit")]])
+def test_each_page_names_itself(
+    client: FlaskClient, more: list[tuple[str, str]]
+) -> None:
+    """The self link of a later page finds that page again."""
+    first = client.get("/fhir/Appointment/$find", query_string=[("_count", "1"), *more])
+    links = {each["relation"]: each["url"] for each in first.json["link"]}
+    second = client.get(links["next"].removeprefix("http://gateway.test")).json
+    links = {each["relation"]: each["url"] for each in second["link"]}
+    again = client.get(links["self"].removeprefix("http://gateway.test")).json
+
+    assert "_cursor" in links["self"]
+    assert again["entry"] == second["entry"]
+
+
 def test_pages_hold_everything_once(client: FlaskClient) -> None:
     """Following next from a POST gives every time once, in order, and no more."""
     response = post(

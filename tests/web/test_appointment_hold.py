@@ -322,7 +322,7 @@ def test_a_slot_that_is_gone_is_not_held(
         409,
         issue(
             "conflict",
-            text="The slot is no longer free; search again for another one.",
+            "The slot is no longer free; search again for another one. (source norr)",
             error=ErrorCode.REQUESTED_TIME_IS_NO_LONGER_AVAILABLE,
         ),
     )

@@ -105,7 +105,7 @@ def test_a_time_that_is_not_free_is_taken(
         409,
         issue(
             "conflict",
-            text="No free time begins then in that schedule; search for another one.",
+            "No free time begins then in that schedule; search for another one.",
             error=ErrorCode.REQUESTED_TIME_IS_NO_LONGER_AVAILABLE,
         ),
     )

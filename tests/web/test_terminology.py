@@ -59,6 +59,25 @@ def values(response: TestResponse) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        {"system": _SNOMED_CT, "code": _COVID},
+        {"coding": f"{_SNOMED_CT}|{_COVID}"},
+    ],
+    ids=["code", "coding"],
+)
+def test_another_version_is_not_known(
+    client: FlaskClient, code: dict[str, str]
+) -> None:
+    """A version counts beside a code, and beside a coding: a token has none."""
+    present = called(client, "CodeSystem/$lookup", version=_SWEDEN, **code)
+    other = called(client, "CodeSystem/$lookup", version="x", **code)
+
+    assert present.status_code == 200
+    assert refused(other) == (422, "not-supported")
+
+
 def test_a_units_code_is_translated_to_its_meaning(client: FlaskClient) -> None:
     """A unit's own time type has the SNOMED CT code that its source maps it to."""
     found = values(

@@ -534,7 +534,7 @@ class Scheduling11:
                 for pattern in self._options.refusal_faults
             ):
                 raise Refused(
-                    "The region refused the request.",
+                    Refused.UNEXPLAINED,
                     source=self._name,
                     interaction=contract.interaction.name,
                 ) from error

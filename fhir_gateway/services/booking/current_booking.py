@@ -220,9 +220,7 @@ class CurrentBookings:
 
 def _check_done(intent: WriteIntent, source: SourceName) -> None:
     if intent.state is WriteState.REFUSED:
-        raise Refused(
-            intent.message or "The region refused the request.", source=source
-        )
+        raise Refused(intent.message or Refused.UNEXPLAINED, source=source)
     if intent.state in (WriteState.NOT_DONE, WriteState.LEFT_NO_TRACE):
         raise Conflict(
             "This request had no effect: nothing was booked, moved or cancelled. Make a"

@@ -14,6 +14,7 @@ from fhir_gateway.model.errors import (
     GatewayError,
     Incorrect,
     Refused,
+    TimeslotRefused,
     TimeslotTaken,
 )
 from fhir_gateway.model.grant import Grant
@@ -342,7 +343,7 @@ class Making:
         except GatewayError:
             return
         if not listed:
-            raise TimeslotTaken(refusal.message, source=refusal.source) from refusal
+            raise TimeslotRefused(refusal.message, source=refusal.source) from refusal
 
     def _check_still_open(
         self, invitation: OpenInvitation, grant: Grant, refusal: Refused

@@ -208,7 +208,7 @@ class Sending:
             return self._record_unknown(intent, error)
         if result.is_done:
             return self._record_yes(intent, result, settle)
-        text = result.text or "The region refused the request."
+        text = result.text or Refused.UNEXPLAINED
         refusal = Refused(text, source=source.name)
         return self._record_no(intent, refusal, settle, result.booking_id)
 

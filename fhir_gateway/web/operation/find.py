@@ -122,7 +122,7 @@ class Find:
             searchset(
                 self._entries(page),
                 base_url=self._gateway.base_url,
-                self_url=self._url(called),
+                self_url=self._self_url(wanted, called),
                 next_url=next_url,
                 total=page.total,
                 issues=[
@@ -146,7 +146,7 @@ class Find:
             searchset(
                 [Entry(self._invited.proposal(each, page)) for each in page.timeslots],
                 base_url=self._gateway.base_url,
-                self_url=self._url(called),
+                self_url=self._self_url(wanted, called),
                 next_url=(
                     None
                     if page.cursor is None
@@ -157,6 +157,11 @@ class Find:
             ),
             headers=heeded_preferences(),
         )
+
+    def _self_url(self, wanted: FindRequest, called: list[tuple[str, str]]) -> str:
+        """Return the URL of this very page."""
+        at = [pair for pair in wanted.search if pair[0] == "_cursor"]
+        return self._url([*called, *at])
 
     def _arguments(self) -> Arguments:
         base_url = self._gateway.base_url
