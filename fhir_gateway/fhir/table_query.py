@@ -129,7 +129,8 @@ class TableSchema(SearchSchema[TableQuery]):
         if self.table.sorts:
             found["_sort"] = ("_sort", _SortParameter(self.table.sorts))
         paths = self.tables.include_paths
-        for name in _OF_INCLUDE:
+        # Documents refer to no other one that is a row.
+        for name in _OF_INCLUDE if paths else ():
             is_reverse = name.startswith("_revinclude")
             found[name] = (name, IncludeParameter(paths=paths, is_reverse=is_reverse))
         return found

@@ -71,6 +71,13 @@ def test_the_parameters_of_a_read_are_in_the_document(
         assert client.get(url).status_code == 200
 
 
+def test_what_refers_to_nothing_has_no_includes(document: dict[str, Any]) -> None:
+    """No parameter is described of which each value would be refused."""
+    found = document["paths"]["/StructureDefinition"]["get"]["parameters"]
+
+    assert [each["name"] for each in found if "include" in each.get("name", "")] == []
+
+
 def test_a_search_may_count_only(document: dict[str, Any]) -> None:
     """`_summary=count` is of searches, by GET and as a form."""
     found = document["paths"]["/Slot"]["get"]["parameters"]
