@@ -2,6 +2,8 @@
 A resident's list leaves counts of the ways that found its bookings, and nobody's name.
 """
 
+from pathlib import Path
+
 from fhir_gateway.model.found_booking import Lack
 from fhir_gateway.model.ids import SourceName
 from fhir_gateway.model.month import Month
@@ -11,17 +13,20 @@ from fhir_gateway.stores.database import Database
 from fhir_gateway.stores.statistics import CoverageCounts
 
 from .bodies import PERSONNUMMER
-from .running import OtherPrograms
+from .running import OtherPrograms, own_regions
 
 _TOLVAN = "191212121212"
 
 
 def test_a_list_is_counted_by_the_ways_that_found_it(
-    other_programs: OtherPrograms,
+    other_programs: OtherPrograms, tmp_path: Path
 ) -> None:
     """When the gateway stops, the database has the counts of its lists."""
     month = Month.of(now())
-    with other_programs.start() as made:
+    with (
+        own_regions(tmp_path) as (_, sources),
+        other_programs.start(sources=sources) as made,
+    ):
         found = made.app.test_client().post(
             "/fhir/Appointment/_search",
             data={"patient.identifier": f"{PERSONNUMMER}|{_TOLVAN}"},
