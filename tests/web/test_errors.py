@@ -109,7 +109,7 @@ def test_a_limit_says_when_to_come_back(
 
 @pytest.mark.parametrize(
     ("kind", "status", "code"),
-    [(errors.Refused, 422, "business-rule"), (errors.TimeslotTaken, 409, "conflict")],
+    [(errors.Refused, 422, "business-rule"), (errors.TimeslotRefused, 409, "conflict")],
 )
 def test_a_regions_refusal_keeps_its_words(
     failing: Callable[[Exception], Any],

@@ -251,7 +251,7 @@ def test_a_move_is_answered_at_once(
     _assert_async(response, body)
     settled = _settled(client, response.headers["Content-Location"])
     assert settled["status"] == "booked"
-    assert settled["start"] > body["start"]
+    assert settled["start"] != body["start"]
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def _ready_made() -> Iterable[Client]:
     yield Client(
         id="operator",
         about="gatewayens driftpersonal",
-        scopes=directory_scopes("system"),
+        scopes=directory_scopes("system", "MeasureReport.rs"),
         may_introspect=True,
     )
     yield Client(
