@@ -6,7 +6,6 @@ none, and stores an entry that it has already only if nothing in it has changed.
 """
 
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,24 +13,21 @@ from email.message import Message
 from typing import Any, Final
 
 from fhir_gateway.model.ids import HsaId
-from fhir_gateway.model.interaction import Interaction
 from fhir_gateway.model.log_entry import STORE_LOG
 from fhir_gateway.model.timekeeping import instant_from_text
 from fhir_gateway.rivta.envelope import (
     Call,
     MalformedEnvelope,
     read_call,
-    read_request,
     write_response,
 )
-from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.store_log_2_0.store_log import CONTRACT, Request, Response
 from fhir_gateway.rivta.store_log_2_0.types import LogType, ResourceType, ResultType
 from fhir_gateway.rivta.xml import UnreadableXml
-from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule, FaultRules
+from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule
+from fhir_gateway.sandbox.faulty_producer import FaultyProducer, checked_request
 from fhir_gateway.sandbox.producer import ProducerFault, is_person, platform_fault
 from fhir_gateway.sandbox.reply import CARRIED, Reply, carried, fault_reply
-from fhir_gateway.sandbox.strictness import first_difference
 
 __all__ = ["LogReceiver"]
 
@@ -64,7 +60,7 @@ _UNANSWERED: Final = frozenset(
 _WAITING: Final = _UNANSWERED - {FaultKind.REFUSE} | {FaultKind.ANSWER_LATE}
 
 
-class LogReceiver:
+class LogReceiver(FaultyProducer):
     """
     A log service that answers SOAP.
 
@@ -75,18 +71,13 @@ class LogReceiver:
     Attributes:
         interactions: Those that its fault rules may name.
         fault_kinds: The kinds of its fault rules.
-        rules: Its fault rules.
     """
 
     interactions: Final = frozenset({STORE_LOG})
     fault_kinds: Final = frozenset(FaultKind)
 
     def __init__(self, name: str, *, wait: Callable[[float], None]) -> None:
-        self.name = name
-        self.rules = FaultRules()
-        self.answering_s = 0.0
-        self._wait = wait
-        self._lock = threading.Lock()
+        super().__init__(name, by_action={CONTRACT.action: STORE_LOG}, wait=wait)
         self._stored: dict[str, LogType] = {}
         self._received: Counter[str] = Counter()
         self._results: list[str] = []
@@ -106,22 +97,6 @@ class LogReceiver:
                     for log in self._stored.values()
                 ],
             }
-
-    def wait(self, seconds: float) -> None:
-        """Wait a number of seconds, less when the server stops."""
-        self._wait(seconds)
-
-    def refuses(self, soap_action: str) -> bool:
-        """Return whether to reset the connection before the body is read."""
-        rule = self.rules.take(
-            _interaction(soap_action), None, kinds={FaultKind.REFUSE}
-        )
-        return rule is not None
-
-    def add_answering_time(self, seconds: float) -> None:
-        """Add the time of one answer, from the first line of its request."""
-        with self._lock:
-            self.answering_s += seconds
 
     def answer(
         self,
@@ -199,10 +174,6 @@ class LogReceiver:
         return _reply(ResultType(result_code=code, result_text=text or None))
 
 
-def _interaction(soap_action: str) -> Interaction | None:
-    return STORE_LOG if soap_action.strip().strip('"') == CONTRACT.action else None
-
-
 def _checked_request(call: Call, soap_action: str) -> Request:
     """
     Return the request that a call carries.
@@ -214,15 +185,9 @@ def _checked_request(call: Call, soap_action: str) -> Request:
         raise platform_fault("VP003")
     if call.action != CONTRACT.request_tag:
         raise platform_fault("VP004")
-    if _interaction(soap_action) is None:
-        raise platform_fault("VP015", "SOAPAction")
-    try:
-        request: Request = read_request(CONTRACT, call)
-    except MalformedElement as error:
-        raise platform_fault("VP015", error.element) from None
-    difference = first_difference(CONTRACT, request, call.body)
-    if difference or not request.logs:
-        raise platform_fault("VP015", difference or "log")
+    request: Request = checked_request(CONTRACT, call, soap_action)
+    if not request.logs:
+        raise platform_fault("VP015", "log")
     return request
 
 

@@ -38,7 +38,8 @@ from fhir_gateway.sandbox.agenda import Agenda
 from fhir_gateway.sandbox.book import Book, Party, Refused
 from fhir_gateway.sandbox.catalogue import SandboxRegion, SandboxUnit, Style
 from fhir_gateway.sandbox.exact import ExactProducer
-from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule, FaultRules
+from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule
+from fhir_gateway.sandbox.faulty_producer import FaultyProducer
 from fhir_gateway.sandbox.invitation_order import InvitationOrder
 from fhir_gateway.sandbox.ledger import Ledger, LedgerTime, Write, booking_json
 from fhir_gateway.sandbox.producer import (
@@ -113,7 +114,7 @@ class _ReceivedCall:
             return None
 
 
-class Region:
+class Region(FaultyProducer):
     """
     A region that answers SOAP.
 
@@ -126,7 +127,6 @@ class Region:
     Attributes:
         interactions: Those that its fault rules may name.
         fault_kinds: The kinds of its fault rules.
-        answering_s: The total seconds spent on answers so far.
     """
 
     interactions: Final = frozenset(scheduling.INTERACTIONS)
@@ -140,12 +140,9 @@ class Region:
         clock: Clock,
         wait: Callable[[float], None],
     ) -> None:
+        super().__init__(catalogue.name, by_action=_BY_ACTION, wait=wait)
         self.catalogue = catalogue
-        self.name: str = catalogue.name
-        self.rules = FaultRules()
-        self.answering_s = 0.0
         self._clock = clock
-        self._wait = wait
         self._book = Book(
             agenda=agenda,
             clock=clock,
@@ -193,21 +190,6 @@ class Region:
         except Refused:
             return False
         return True
-
-    def wait(self, seconds: float) -> None:
-        """Wait a number of seconds, less when the server stops."""
-        self._wait(seconds)
-
-    def refuses(self, soap_action: str) -> bool:
-        """Return whether to reset the connection before the body is read."""
-        interaction = _BY_ACTION.get(soap_action.strip().strip('"'))
-        rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
-        return rule is not None
-
-    def add_answering_time(self, seconds: float) -> None:
-        """Add the time of one answer, from the first line of its request."""
-        with self._book.lock:
-            self.answering_s += seconds
 
     def posts(self) -> Iterator[EngagementType]:
         """

@@ -8,7 +8,6 @@ also when all failed. It leaves out units that the consumer may not ask, without
 record. It removes no double and sorts nothing.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -50,7 +49,7 @@ from fhir_gateway.rivta.scheduling_1_1.get_subject_of_care_schedule import (
 )
 from fhir_gateway.rivta.transport import Transport
 from fhir_gateway.rivta.xml import UnreadableXml, parse
-from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRules
+from fhir_gateway.sandbox.faulty_producer import FaultyProducer
 from fhir_gateway.sandbox.platform.headers import (
     CORRELATION_ID,
     INSTANCE_ID,
@@ -115,7 +114,7 @@ class _Part:
     began: float
 
 
-class Aggregator:
+class Aggregator(FaultyProducer):
     """
     The service.
 
@@ -143,15 +142,15 @@ class Aggregator:
         clock: Clock,
         wait: Callable[[float], None],
     ) -> None:
-        self.name = name
-        self.rules = FaultRules()
-        self.answering_s = 0.0
+        super().__init__(
+            name,
+            by_action={CONTRACT.action: GET_SUBJECT_OF_CARE_SCHEDULE},
+            wait=wait,
+        )
         self._posts = posts
         self._route = route
         self._clock = clock
-        self._wait = wait
         self._transport = Transport()
-        self._lock = threading.Lock()
         self._answers = 0
         self._last: dict[tuple[str, str], _Part] = {}
 
@@ -159,24 +158,6 @@ class Aggregator:
         """Return how many answers it gave."""
         with self._lock:
             return {"aggregator": self.name, "answers": self._answers}
-
-    def wait(self, seconds: float) -> None:
-        """Wait a number of seconds, less when the server stops."""
-        self._wait(seconds)
-
-    def refuses(self, soap_action: str) -> bool:
-        """Return whether to reset the connection before the body is read."""
-        if soap_action.strip().strip('"') != CONTRACT.action:
-            return False
-        rule = self.rules.take(
-            GET_SUBJECT_OF_CARE_SCHEDULE, None, kinds={FaultKind.REFUSE}
-        )
-        return rule is not None
-
-    def add_answering_time(self, seconds: float) -> None:
-        """Add the time of one answer, from the first line of its request."""
-        with self._lock:
-            self.answering_s += seconds
 
     def answer(
         self,

@@ -7,7 +7,6 @@ the index themselves have their posts from their books; the others' posts arrive
 Update. Notifications are sent until they are accepted, see `notifier.py`.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -33,12 +32,11 @@ from fhir_gateway.rivta.envelope import (
     Call,
     MalformedEnvelope,
     read_call,
-    read_request,
     write_response,
 )
-from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.xml import UnreadableXml
-from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule, FaultRules
+from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRule
+from fhir_gateway.sandbox.faulty_producer import FaultyProducer, checked_request
 from fhir_gateway.sandbox.platform.index_options import IndexOptions
 from fhir_gateway.sandbox.platform.notifier import Notifier
 from fhir_gateway.sandbox.platform.spoiling import spoiled
@@ -49,7 +47,6 @@ from fhir_gateway.sandbox.producer import (
     server_fault,
 )
 from fhir_gateway.sandbox.reply import Reply, fault_reply
-from fhir_gateway.sandbox.strictness import first_difference
 
 __all__ = ["INDEX_ADDRESS", "INDEX_CONTRACTS", "EngagementIndex", "KeepsPosts"]
 
@@ -84,7 +81,7 @@ class KeepsPosts(Protocol):
         """Return the posts of all of its coming bookings and invitations."""
 
 
-class EngagementIndex:
+class EngagementIndex(FaultyProducer):
     """
     The index.
 
@@ -99,7 +96,6 @@ class EngagementIndex:
             ProcessNotification spoils what it sends: `answer-twice` sends it twice,
             `answer-late` later.
         fault_kinds: The kinds of its fault rules.
-        rules: Its fault rules.
     """
 
     interactions: Final = frozenset({UPDATE, FIND_CONTENT, PROCESS_NOTIFICATION})
@@ -113,14 +109,10 @@ class EngagementIndex:
         clock: Clock,
         wait: Callable[[float], None],
     ) -> None:
-        self.name = name
-        self.rules = FaultRules()
-        self.answering_s = 0.0
+        super().__init__(name, by_action=_BY_ACTION, wait=wait)
         self._regions = regions
         self._keeping = frozenset(regions)
         self._clock = clock
-        self._wait = wait
-        self._lock = threading.Lock()
         self._posts: dict[Key, EngagementType] = {}
         self._received: Counter[Key] = Counter()
         self._results: Counter[str] = Counter()
@@ -173,21 +165,6 @@ class EngagementIndex:
             )
         )
 
-    def wait(self, seconds: float) -> None:
-        """Wait a number of seconds, less when the server stops."""
-        self._wait(seconds)
-
-    def refuses(self, soap_action: str) -> bool:
-        """Return whether to reset the connection before the body is read."""
-        interaction = _BY_ACTION.get(soap_action.strip().strip('"'))
-        rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
-        return rule is not None
-
-    def add_answering_time(self, seconds: float) -> None:
-        """Add the time of one answer, from the first line of its request."""
-        with self._lock:
-            self.answering_s += seconds
-
     def answer(
         self,
         document: bytes,
@@ -232,7 +209,7 @@ class EngagementIndex:
             raise platform_fault("VP003")
         if contract is None:
             raise platform_fault("VP004")
-        request = _checked_request(contract, call, soap_action)
+        request = checked_request(contract, call, soap_action)
         if call.logical_address != INDEX_ADDRESS:
             raise server_fault("EI003: the logical address is not the owner's")
         if isinstance(request, find_content.Request):
@@ -321,25 +298,6 @@ class EngagementIndex:
     def _count(self, result: str) -> None:
         with self._lock:
             self._results[result] += 1
-
-
-def _checked_request(contract: Contract[Any, Any], call: Call, soap_action: str) -> Any:  # noqa: ANN401 - each contract has its own
-    """
-    Return the request that a call carries.
-
-    Raises:
-        ProducerFault: The message breaks the schema.
-    """
-    if soap_action.strip().strip('"') != contract.action:
-        raise platform_fault("VP015", "SOAPAction")
-    try:
-        request = read_request(contract, call)
-    except MalformedElement as error:
-        raise platform_fault("VP015", error.element) from None
-    difference = first_difference(contract, request, call.body)
-    if difference:
-        raise platform_fault("VP015", difference)
-    return request
 
 
 def _wrong_element(transaction: EngagementTransactionType) -> str | None:

@@ -4,7 +4,6 @@ The sandbox's service catalogue (`tjänsteadresseringskatalog`, TAK): registry 2
 It answers from the routes of the platform, so that it and the platform's faults agree.
 """
 
-import threading
 from collections.abc import Callable, Mapping
 from email.message import Message
 from http import HTTPStatus
@@ -22,7 +21,6 @@ from fhir_gateway.rivta.envelope import (
     Call,
     MalformedEnvelope,
     read_call,
-    read_request,
     write_response,
 )
 from fhir_gateway.rivta.monitoring_1_0 import ping_for_configuration as ping
@@ -31,9 +29,8 @@ from fhir_gateway.rivta.registry_2_0 import (
 )
 from fhir_gateway.rivta.registry_2_0 import get_supported_service_contracts as supported
 from fhir_gateway.rivta.registry_2_0.types import ServiceContractNamespaceType
-from fhir_gateway.rivta.rejection import MalformedElement
 from fhir_gateway.rivta.xml import UnreadableXml
-from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRules
+from fhir_gateway.sandbox.faulty_producer import FaultyProducer, checked_request
 from fhir_gateway.sandbox.platform.service_platform import ServicePlatform
 from fhir_gateway.sandbox.platform.spoiling import SPOILING, spoiled
 from fhir_gateway.sandbox.producer import (
@@ -42,7 +39,6 @@ from fhir_gateway.sandbox.producer import (
     platform_fault,
 )
 from fhir_gateway.sandbox.reply import Reply, fault_reply
-from fhir_gateway.sandbox.strictness import first_difference
 
 __all__ = ["CATALOGUE_CONTRACTS", "SandboxServiceCatalogue"]
 
@@ -55,7 +51,7 @@ _BY_TAG: Final = {each.request_tag: each for each in CATALOGUE_CONTRACTS}
 _BY_ACTION: Final = {each.action: each.interaction for each in CATALOGUE_CONTRACTS}
 
 
-class SandboxServiceCatalogue:
+class SandboxServiceCatalogue(FaultyProducer):
     """
     The catalogue.
 
@@ -89,35 +85,16 @@ class SandboxServiceCatalogue:
         clock: Clock,
         wait: Callable[[float], None],
     ) -> None:
-        self.name = name
-        self.rules = FaultRules()
-        self.answering_s = 0.0
+        super().__init__(name, by_action=_BY_ACTION, wait=wait)
         self._platform = platform
         self._unit_contracts = unit_contracts
         self._clock = clock
-        self._wait = wait
-        self._lock = threading.Lock()
         self._answers = 0
 
     def ledger_json(self) -> dict[str, Any]:
         """Return how many answers it gave."""
         with self._lock:
             return {"service_catalogue": self.name, "answers": self._answers}
-
-    def wait(self, seconds: float) -> None:
-        """Wait a number of seconds, less when the server stops."""
-        self._wait(seconds)
-
-    def refuses(self, soap_action: str) -> bool:
-        """Return whether to reset the connection before the body is read."""
-        interaction = _BY_ACTION.get(soap_action.strip().strip('"'))
-        rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
-        return rule is not None
-
-    def add_answering_time(self, seconds: float) -> None:
-        """Add the time of one answer, from the first line of its request."""
-        with self._lock:
-            self.answering_s += seconds
 
     def answer(
         self,
@@ -149,7 +126,7 @@ class SandboxServiceCatalogue:
         contract = _BY_TAG.get(call.action)
         if contract is None:
             raise platform_fault("VP004")
-        request = _checked_request(contract, call, soap_action)
+        request = checked_request(contract, call, soap_action)
         with self._lock:
             self._answers += 1
         if isinstance(request, supported.Request):
@@ -179,22 +156,3 @@ class SandboxServiceCatalogue:
             for unit in self._platform.units
             if self._platform.routes(unit, interaction)
         )
-
-
-def _checked_request(contract: Contract[Any, Any], call: Call, soap_action: str) -> Any:  # noqa: ANN401 - each contract has its own
-    """
-    Return the request that a call carries.
-
-    Raises:
-        ProducerFault: The message breaks the schema.
-    """
-    if soap_action.strip().strip('"') != contract.action:
-        raise platform_fault("VP015", "SOAPAction")
-    try:
-        request = read_request(contract, call)
-    except MalformedElement as error:
-        raise platform_fault("VP015", error.element) from None
-    difference = first_difference(contract, request, call.body)
-    if difference:
-        raise platform_fault("VP015", difference)
-    return request

@@ -5,7 +5,6 @@ Its faults and its HTTP headers are those of skltp/vp. It forwards a message ove
 and returns the producer's answer, both unchanged.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ from fhir_gateway.rivta.limit import ANSWER
 from fhir_gateway.rivta.transport import Transport
 from fhir_gateway.rivta.xml import UnreadableXml
 from fhir_gateway.sandbox.catalogue import SandboxRegion
-from fhir_gateway.sandbox.fault_rule import FaultKind, FaultRules
+from fhir_gateway.sandbox.faulty_producer import FaultyProducer
 from fhir_gateway.sandbox.platform.headers import (
     CORRELATION_ID,
     INSTANCE_ID,
@@ -53,7 +52,7 @@ _ANYBODY: Final = "SE2321009900-NOBODY"
 _MOST_CALLS: Final = 1_000
 
 
-class ServicePlatform:
+class ServicePlatform(FaultyProducer):
     """
     The platform.
 
@@ -86,25 +85,28 @@ class ServicePlatform:
         endpoint: Callable[[str], str],
         wait: Callable[[float], None],
     ) -> None:
-        self.name = name
-        self.rules = FaultRules()
-        self.answering_s = 0.0
-        self.instance_id = str(uuid4())
-        self.options = PlatformOptions()
-        self._endpoint = endpoint
-        self._wait = wait
-        self._lock = threading.Lock()
-        self._transport = Transport()
-        self._calls: deque[dict[str, Any]] = deque(maxlen=_MOST_CALLS)
-        self._national = {
-            contract.request_tag: producer for contract, producer in national.items()
-        }
         self._by_tag = {
             contract.request_tag: interaction
             for interaction, contract in unit_contracts.items()
         }
         self._interactions = self._by_tag | {
             contract.request_tag: contract.interaction for contract in national
+        }
+        super().__init__(
+            name,
+            by_action={
+                tag[1:].replace("}", ":"): interaction
+                for tag, interaction in self._interactions.items()
+            },
+            wait=wait,
+        )
+        self.instance_id = str(uuid4())
+        self.options = PlatformOptions()
+        self._endpoint = endpoint
+        self._transport = Transport()
+        self._calls: deque[dict[str, Any]] = deque(maxlen=_MOST_CALLS)
+        self._national = {
+            contract.request_tag: producer for contract, producer in national.items()
         }
         self.interactions = frozenset(self._interactions.values())
         self._units = {
@@ -116,10 +118,6 @@ class ServicePlatform:
             str(region.aggregated_address): str(region.name)
             for region in regions
             if region.aggregated_address is not None
-        }
-        self._by_action = {
-            f"{tag[1:].replace('}', ':')}": interaction
-            for tag, interaction in self._interactions.items()
         }
 
     @property
@@ -137,21 +135,6 @@ class ServicePlatform:
         """Return the last calls: what was routed where, and the status."""
         with self._lock:
             return {"platform": self.name, "calls": list(self._calls)}
-
-    def wait(self, seconds: float) -> None:
-        """Wait a number of seconds, less when the server stops."""
-        self._wait(seconds)
-
-    def refuses(self, soap_action: str) -> bool:
-        """Return whether to reset the connection before the body is read."""
-        interaction = self._by_action.get(soap_action.strip().strip('"'))
-        rule = self.rules.take(interaction, None, kinds={FaultKind.REFUSE})
-        return rule is not None
-
-    def add_answering_time(self, seconds: float) -> None:
-        """Add the time of one answer, from the first line of its request."""
-        with self._lock:
-            self.answering_s += seconds
 
     def answer(
         self, document: bytes, soap_action: str, headers: Message
