@@ -60,7 +60,7 @@ class Regions:
         self._chance = Random(world.seed)  # noqa: S311 - data, not secrets
         self._lock = threading.Lock()
         self._persons: dict[str | None, int] = {}
-        self._units = {unit.hsa_id: n for n, unit in enumerate(world.all_units())}
+        self._units = {str(each.hsa_id): n for n, each in enumerate(world.all_units())}
         self._answers: dict[str, Callable[[Call], bytes]] = {
             f"{{{contract.namespace}}}{contract.interaction.name}": answer
             for contract, answer in (
@@ -75,7 +75,7 @@ class Regions:
         """Return which source a message is for, and what that answers."""
         call = read_call(document)
         address = str(call.logical_address)
-        number = self._units[address]  # type: ignore[index] # an HSA-id is a text
+        number = self._units[address]
         source = self._world.source_names()[number % self._world.sources]
         return source, self._answers[call.action](call)
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypedDict, Unpack
 
 import click
 import orjson
@@ -542,6 +542,16 @@ _OPTIONS_OF_REPORTS: Final = (
 )
 
 
+class _ReportOptions(TypedDict):
+    """The values of those options."""
+
+    month: Month | None
+    first: Month | None
+    last: Month | None
+    as_json: bool
+    page: Path | None
+
+
 def _with_options_of_reports(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_OPTIONS_OF_REPORTS):
         command = option(command)
@@ -562,7 +572,7 @@ def report() -> None:
 
 @report.command("bookings")
 @_with_options_of_reports
-def report_bookings(**options: Any) -> None:  # noqa: ANN401 - the options above
+def report_bookings(**options: Unpack[_ReportOptions]) -> None:
     r"""
     Bookings, moves, cancellations and refusals.
 
@@ -578,7 +588,7 @@ def report_bookings(**options: Any) -> None:  # noqa: ANN401 - the options above
 
 @report.command("coverage")
 @_with_options_of_reports
-def report_coverage(**options: Any) -> None:  # noqa: ANN401 - the options above
+def report_coverage(**options: Unpack[_ReportOptions]) -> None:
     r"""
     How much of residents' lists each way finds, and why not.
 
@@ -608,18 +618,11 @@ def _months(
     return tuple(first.until(last))
 
 
-def _report(
-    subject: Subject,
-    *,
-    month: Month | None,
-    first: Month | None,
-    last: Month | None,
-    as_json: bool,
-    page: Path | None,
-) -> None:
+def _report(subject: Subject, **options: Unpack[_ReportOptions]) -> None:
+    as_json, page = options["as_json"], options["page"]
     if as_json and page is not None:
         raise click.UsageError("Give --json or --html, and one of them only.")
-    months = _months(month, first, last)
+    months = _months(options["month"], options["first"], options["last"])
     settings = _settings(with_sources=True)
     with _explain_failures(settings), existing_statistics(settings) as counts:
         configured, meanings = read_sources(

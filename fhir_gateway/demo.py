@@ -9,14 +9,13 @@ import signal
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import orjson
+import requests
 
 from fhir_gateway.child_process import ChildProcess
 from fhir_gateway.configured_stores import make_data_folder
@@ -38,6 +37,7 @@ from fhir_gateway.web.process_notification import NOTIFICATION_PATH
 __all__ = ["DemoFailed", "run_demo"]
 
 _LOOPBACK: Final = "127.0.0.1"
+_CALL_S: Final = 5
 _ANSWERS_WITHIN_S: Final = 45.0
 _STOPS_WITHIN_S: Final = 10.0
 # Vera Provsson of the population register, who is `parent` at the issuer.
@@ -233,13 +233,15 @@ def _book_for_resident(
         region, order = waiting[0]
         body = orjson.dumps({"subject_of_care": _RESIDENT, **order})
         try:
-            with urllib.request.urlopen(  # noqa: S310 - the demo's own sandbox
-                f"{sandbox_url}/invitations/{region}", body, timeout=5
-            ):
-                waiting.pop(0)
-        except urllib.error.HTTPError as error:
-            raise DemoFailed(f"the sandbox books nothing: HTTP {error.code}") from None
-        except OSError:
+            answer = requests.post(
+                f"{sandbox_url}/invitations/{region}", body, timeout=_CALL_S
+            )
+            if not answer.ok:
+                raise DemoFailed(
+                    f"the sandbox books nothing: HTTP {answer.status_code}"
+                )
+            waiting.pop(0)
+        except requests.RequestException:
             if time.monotonic() > deadline:
                 raise DemoFailed(
                     f"the sandbox does not answer: see {folder}/sandbox.log"
@@ -253,15 +255,13 @@ def _subscribe(sandbox_url: str, server: str, folder: Path) -> None:
         "endpoint": f"{server}{NOTIFICATION_PATH}",
         "logical_address": SYSTEM_ID,
     }
-    request = urllib.request.Request(  # noqa: S310 - the demo's own sandbox
-        f"{sandbox_url}/index",
-        orjson.dumps({"subscribers": [subscriber]}),
-        method="PUT",
-    )
     try:
-        with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - as above
-            pass
-    except OSError:
+        requests.put(
+            f"{sandbox_url}/index",
+            orjson.dumps({"subscribers": [subscriber]}),
+            timeout=_CALL_S,
+        ).raise_for_status()
+    except requests.RequestException:
         raise DemoFailed(
             f"the sandbox's engagement index does not answer: see {folder}/sandbox.log"
         ) from None
@@ -281,10 +281,11 @@ def _await_slots(
     while not stop.is_set():
         _check_alive(parts, folder)
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http alone
-                bundle = orjson.loads(answer.read())
+            answer = requests.get(url, timeout=_CALL_S)
+            answer.raise_for_status()
+            bundle = orjson.loads(answer.content)
             progress = "the gateway answers, and the worker still asks the regions"
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
+        except requests.RequestException:
             bundle = {}
             progress = "the gateway and the regions' free times are being prepared"
         if bundle.get("total"):

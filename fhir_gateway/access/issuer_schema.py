@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from fhir_gateway.adapters.schema_fault import unknown_key
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.loopback import is_loopback
 
@@ -113,7 +114,7 @@ def _claim(name: str) -> fields.String:
 class ClaimsSchema(Schema):
     """The names of an issuer's claims."""
 
-    error_messages = {"unknown": "is no claim that this server reads"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no claim that this server reads")
 
     number = _texts(fields.String(validate=_VISIBLE), load_default=_NUMBERS)
     number_level = _claim(_NUMBER_LEVEL)
@@ -127,7 +128,7 @@ class ClaimsSchema(Schema):
 class IssuerSchema(Schema):
     """The settings of an issuer."""
 
-    error_messages = {"unknown": "is no setting of an issuer"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of an issuer")
 
     issuer = _url(_check_issuer, required=True)
     jwks_uri = _url(required=True)
@@ -155,7 +156,7 @@ class IssuerSchema(Schema):
 class ClientSchema(Schema):
     """The settings of a client."""
 
-    error_messages = {"unknown": "is no setting of a client"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of a client")
 
     issuer = fields.String(required=True)
     id = fields.String(required=True, validate=_VISIBLE)

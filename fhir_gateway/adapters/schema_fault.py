@@ -1,5 +1,5 @@
 """
-The faults that a schema found in a table of a TOML file, as sentences.
+The faults that a schema finds in a table of a TOML file, as sentences.
 """
 
 from collections.abc import Mapping
@@ -7,7 +7,12 @@ from typing import Any
 
 from marshmallow.exceptions import SCHEMA
 
-__all__ = ["sentences_from_messages"]
+__all__ = ["sentences_from_messages", "unknown_key"]
+
+
+def unknown_key(fault: str) -> dict[str, str]:
+    """Return the `error_messages` of a schema: what it says of a key that it lacks."""
+    return {"unknown": fault}
 
 
 def sentences_from_messages(messages: Mapping[Any, Any], path: str = "") -> list[str]:

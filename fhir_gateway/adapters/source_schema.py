@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate
 
+from fhir_gateway.adapters.schema_fault import unknown_key
 from fhir_gateway.model.engagement import IndexedSource
 from fhir_gateway.model.ids import CountyCode, HsaId, LogicalAddress
 from fhir_gateway.model.person import PersonalIdentityNumber
@@ -66,7 +67,7 @@ _LEAST_RATE: Final = 0.01
 class UnitSchema(Schema):
     """The settings of a unit."""
 
-    error_messages = {"unknown": "is no setting of a unit"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of a unit")
 
     hsa_id = _identifier(HsaId, required=True)
     name = fields.String(required=True, validate=_SHOWN)
@@ -83,7 +84,7 @@ class UnitSchema(Schema):
 class IndexedSourceSchema(Schema):
     """What the posts of a source have in common, where this program keeps the index."""
 
-    error_messages = {"unknown": "is no setting of the index"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of the index")
 
     source_system = _identifier(HsaId, required=True)
     data_controller = fields.String(
@@ -98,7 +99,7 @@ class IndexedSourceSchema(Schema):
 class SourceSchema(Schema):
     """The settings of a source."""
 
-    error_messages = {"unknown": "is no setting of a source"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of a source")
 
     adapter = fields.String(required=True)
     title = fields.String(required=True, validate=_SHOWN)
@@ -170,9 +171,7 @@ _NATIONAL_ADDRESS: Final = LogicalAddress("5565594230")
 class AggregateSchema(Schema):
     """The settings of an aggregating service."""
 
-    error_messages = {  # noqa: RUF012 - marshmallow reads it and never changes it
-        "unknown": "is no setting of an aggregating service"
-    }
+    error_messages = unknown_key("is no setting of an aggregating service")
 
     adapter = fields.String(load_default="scheduling_1_1")
     title = fields.String(required=True, validate=_SHOWN)

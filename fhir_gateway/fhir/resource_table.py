@@ -129,8 +129,9 @@ class IdElement(Element[W, T]):
 
     def any_fits(
         self,
-        modifier: str,  # noqa: ARG002 - it has none
+        _modifier: str,
         group: Iterable[str],
+        /,
     ) -> Callable[[Iterable[str]], bool]:
         """Return what says whether an id is one of a group."""
         wanted = frozenset(group)

@@ -110,7 +110,7 @@ class Element(ABC, Generic[W, T]):
         return lambda row: all(test(values(world, row)) for test in tests)
 
     def any_fits(
-        self, modifier: str, group: Iterable[Any]
+        self, modifier: str, group: Iterable[Any], /
     ) -> Callable[[Iterable[Any]], bool]:
         """Return what says whether the values of a row fit one of a group."""
         raise NotImplementedError((self.name, modifier, group))
@@ -168,7 +168,7 @@ class TokenElement(Element[W, T]):
         return self._reading(**self._said())
 
     def any_fits(
-        self, modifier: str, group: Iterable[Any]
+        self, modifier: str, group: Iterable[Any], /
     ) -> Callable[[Iterable[Coded]], bool]:
         """Return what says whether a code of a row is one of a group."""
         if modifier == "text":
@@ -220,7 +220,7 @@ class StringElement(Element[W, T]):
         return _Strings(**self._said())
 
     def any_fits(
-        self, modifier: str, group: Iterable[str]
+        self, modifier: str, group: Iterable[str], /
     ) -> Callable[[Iterable[str]], bool]:
         """Return what says whether a text of a row fits one of a group."""
         if modifier == "exact":
@@ -320,8 +320,9 @@ class ReferenceElement(Element[W, T]):
 
     def any_fits(
         self,
-        modifier: str,  # noqa: ARG002 - the element compares without one
+        _modifier: str,
         group: Iterable[str],
+        /,
     ) -> Callable[[Iterable[str]], bool]:
         """Return what says whether a reference of a row is one of a group."""
         wanted = frozenset(group)
@@ -341,8 +342,9 @@ class DateElement(Element[W, T]):
 
     def any_fits(
         self,
-        modifier: str,  # noqa: ARG002 - the element compares without one
+        _modifier: str,
         group: Iterable[ComparedPeriod],
+        /,
     ) -> Callable[[Iterable[tuple[datetime, datetime]]], bool]:
         """Return what says whether a period of a row fits one of a group."""
         wanted = tuple(group)
@@ -366,7 +368,7 @@ class UriElement(Element[W, T]):
         )
 
     def any_fits(
-        self, modifier: str, group: Iterable[str]
+        self, modifier: str, group: Iterable[str], /
     ) -> Callable[[Iterable[str]], bool]:
         """Return what says whether a URI of a row is, or lies below or above, one."""
         wanted = tuple(group)

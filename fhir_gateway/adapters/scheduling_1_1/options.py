@@ -16,6 +16,7 @@ from fhir_gateway.adapters.endpoint_schema import (
     option_faults,
 )
 from fhir_gateway.adapters.registry import UnusableOptions
+from fhir_gateway.adapters.schema_fault import unknown_key
 from fhir_gateway.model import scheduling
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.interaction import Interaction
@@ -92,9 +93,7 @@ class _OptionsSchema(EndpointSchema):
     Each check belongs to one field, so a fault of one field hides none of another.
     """
 
-    error_messages = {  # noqa: RUF012 - marshmallow declares it so
-        "unknown": "is no option of the adapter scheduling_1_1"
-    }
+    error_messages = unknown_key("is no option of the adapter scheduling_1_1")
 
     logical_address = fields.String(load_default="unit", validate=NOT_BLANK)
     supports = fields.List(

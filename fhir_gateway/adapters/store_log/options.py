@@ -15,7 +15,7 @@ from fhir_gateway.adapters.endpoint_schema import (
     EndpointSchema,
     check_hsa_id,
 )
-from fhir_gateway.adapters.schema_fault import sentences_from_messages
+from fhir_gateway.adapters.schema_fault import sentences_from_messages, unknown_key
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.toml_file import UnreadableToml, read_toml
 
@@ -93,7 +93,7 @@ def log_service_options(path: Path) -> LogServiceOptions:
 class LogServiceSchema(EndpointSchema):
     """The settings of a log service."""
 
-    error_messages = {"unknown": "is no setting of a log service"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of a log service")
 
     logical_address = fields.String(load_default=_NATIONAL, validate=NOT_BLANK)
     system_id = fields.String(required=True, validate=check_hsa_id)

@@ -16,7 +16,7 @@ from fhir_gateway.adapters.endpoint_schema import (
     EndpointSchema,
     check_hsa_id,
 )
-from fhir_gateway.adapters.schema_fault import sentences_from_messages
+from fhir_gateway.adapters.schema_fault import sentences_from_messages, unknown_key
 from fhir_gateway.model.ids import HsaId, LogicalAddress
 from fhir_gateway.model.toml_file import UnreadableToml, read_toml
 
@@ -105,7 +105,7 @@ def _check_notifier(text: str) -> None:
 class EngagementIndexSchema(EndpointSchema):
     """The settings of an engagement index."""
 
-    error_messages = {"unknown": "is no setting of an engagement index"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of an engagement index")
 
     logical_address = fields.String(required=True, validate=NOT_BLANK)
     timeout_s = fields.Integer(

@@ -16,7 +16,7 @@ from fhir_gateway.adapters.endpoint_schema import (
     EndpointSchema,
     check_hsa_id,
 )
-from fhir_gateway.adapters.schema_fault import sentences_from_messages
+from fhir_gateway.adapters.schema_fault import sentences_from_messages, unknown_key
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
 from fhir_gateway.model.toml_file import UnreadableToml, read_toml
 
@@ -97,7 +97,7 @@ class ConfiguredServiceCatalogue:
 class ServiceCatalogueSchema(EndpointSchema):
     """The settings of a service catalogue."""
 
-    error_messages = {"unknown": "is no setting of a service catalogue"}  # noqa: RUF012 - marshmallow reads it and never changes it
+    error_messages = unknown_key("is no setting of a service catalogue")
 
     consumer = fields.String(required=True, validate=check_hsa_id)
     logical_address = fields.String(load_default=_NATIONAL, validate=NOT_BLANK)

@@ -162,7 +162,7 @@ class Aggregator(FaultyProducer):
     def answer(
         self,
         document: bytes,
-        soap_action: str,  # noqa: ARG002 - the platform has checked it by the body
+        _soap_action: str,
         headers: Message,
     ) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""

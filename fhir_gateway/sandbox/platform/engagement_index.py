@@ -169,7 +169,7 @@ class EngagementIndex(FaultyProducer):
         self,
         document: bytes,
         soap_action: str,
-        headers: Message,  # noqa: ARG002 - of the platform alone
+        _headers: Message,
     ) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""
         try:

@@ -100,7 +100,7 @@ class SandboxServiceCatalogue(FaultyProducer):
         self,
         document: bytes,
         soap_action: str,
-        headers: Message,  # noqa: ARG002 - of the platform alone
+        _headers: Message,
     ) -> Reply | None:
         """Return the answer to a message, or None to reset the connection."""
         try:
