@@ -2,11 +2,47 @@
 Processes that a test has started, and whether they still run.
 """
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 
-__all__ = ["children_of", "is_alive", "wait_until"]
+__all__ = ["children_of", "is_alive", "wait_until", "workers"]
+
+
+@contextmanager
+def workers(
+    log: Path, environment: Mapping[str, str]
+) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """
+    Give what starts the real worker; all are killed in the end.
+
+    Args:
+        log: What they write.
+        environment: What is set beside the present environment.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fhir_gateway", "worker"],
+                env={**os.environ, **environment},
+                stdout=output,
+                stderr=output,
+            )
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def wait_until(holds: Callable[[], bool], within_s: float = 10.0) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from fuzz.tries import CLASSES
 from lxml import etree
+from marshmallow import Schema
 from pem import write_certificate
 
 from fhir_gateway.access.issuer_schema import (
@@ -206,48 +207,43 @@ def test_each_option_has_a_row(name: str) -> None:
     )
 
 
-def test_the_log_services_keys_are_documented() -> None:
-    """Its table has a row for each key of the file, and no other."""
-    section = _section("configuration.md", "## The file of the log service")
+@pytest.mark.parametrize(
+    ("file", "schema"),
+    [("log service", LogServiceSchema), ("engagement index", EngagementIndexSchema)],
+)
+def test_the_keys_of_a_service_are_documented(file: str, schema: type[Schema]) -> None:
+    """The table of its file has a row for each key, and no other."""
+    section = _section("configuration.md", f"## The file of the {file}")
 
     assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(
-        LogServiceSchema().fields
+        schema().fields
     )
+
+
+def _example_of(file: str, folder: Path) -> Path:
+    """Return the configuration page's example of a file, with certificates."""
+    section = _section("configuration.md", f"## The file of the {file}")
+    example = section.split("```toml\n", 1)[1].split("```", 1)[0]
+    certificate = write_certificate(folder / "gateway.pem")
+    for name in ("gateway", "trusted"):
+        example = example.replace(f"/etc/fhir-gateway/tls/{name}.pem", str(certificate))
+    path = folder / "example.toml"
+    path.write_text(example, encoding="utf-8")
+    return path
 
 
 def test_the_example_of_a_log_service_can_be_loaded(tmp_path: Path) -> None:
     """The configuration page's example is a file that can be used."""
-    section = _section("configuration.md", "## The file of the log service")
-    example = section.split("```toml\n", 1)[1].split("```", 1)[0]
-    path = tmp_path / "log.toml"
-    certificate = write_certificate(tmp_path / "gateway.pem")
-    for name in ("gateway", "trusted"):
-        example = example.replace(f"/etc/fhir-gateway/tls/{name}.pem", str(certificate))
-    path.write_text(example, encoding="utf-8")
+    options = log_service_options(_example_of("log service", tmp_path))
 
-    assert log_service_options(path).system_name == "fhir-gateway"
-
-
-def test_the_engagement_indexs_keys_are_documented() -> None:
-    """Its table has a row for each key of the file, and no other."""
-    section = _section("configuration.md", "## The file of the engagement index")
-
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(
-        EngagementIndexSchema().fields
-    )
+    assert options.system_name == "fhir-gateway"
 
 
 def test_the_example_of_an_engagement_index_can_be_loaded(tmp_path: Path) -> None:
     """The configuration page's example is a file that can be used."""
-    section = _section("configuration.md", "## The file of the engagement index")
-    example = section.split("```toml\n", 1)[1].split("```", 1)[0]
-    path = tmp_path / "index.toml"
-    certificate = write_certificate(tmp_path / "gateway.pem")
-    for name in ("gateway", "trusted"):
-        example = example.replace(f"/etc/fhir-gateway/tls/{name}.pem", str(certificate))
-    path.write_text(example, encoding="utf-8")
+    options = engagement_index_options(_example_of("engagement index", tmp_path))
 
-    assert engagement_index_options(path).notifiers == {"SE165565594230-1000"}
+    assert options.notifiers == {"SE165565594230-1000"}
 
 
 def test_the_example_of_a_region_can_be_loaded(tmp_path: Path) -> None:

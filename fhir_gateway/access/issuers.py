@@ -5,7 +5,7 @@ Loads the trusted issuers and the known clients from one TOML file.
 error lists all faults.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from fhir_gateway.adapters.pem_file import pem_fault
 from fhir_gateway.adapters.schema_fault import sentences_from_messages
 from fhir_gateway.model.ids import HsaId
 from fhir_gateway.model.principal import Role
-from fhir_gateway.model.toml_file import UnreadableToml, read_toml
+from fhir_gateway.model.toml_file import UnreadableToml, WrongFile, read_toml
 
 __all__ = [
     "ClaimNames",
@@ -118,19 +118,8 @@ class TrustedIssuers:
     clients: tuple[Client, ...]
 
 
-class WrongIssuers(ValueError):
-    """
-    The file of issuers cannot be used.
-
-    Attributes:
-        path: The file.
-        faults: One sentence each, with the table and the key.
-    """
-
-    def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
-        self.path = path
-        self.faults = tuple(faults)
+class WrongIssuers(WrongFile):
+    """The file of issuers cannot be used."""
 
 
 def load_issuers(path: Path, *, audience: str) -> TrustedIssuers:

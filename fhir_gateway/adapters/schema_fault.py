@@ -2,12 +2,16 @@
 The faults that a schema finds in a table of a TOML file, as sentences.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from marshmallow.exceptions import SCHEMA
+from marshmallow.exceptions import SCHEMA, ValidationError
 
-__all__ = ["sentences_from_messages", "unknown_key"]
+from fhir_gateway.model.toml_file import UnreadableToml, WrongFile
+
+__all__ = ["faults_of_file", "sentences_from_messages", "unknown_key"]
 
 
 def unknown_key(fault: str) -> dict[str, str]:
@@ -35,3 +39,19 @@ def sentences_from_messages(messages: Mapping[Any, Any], path: str = "") -> list
         else:
             sentences.extend(f"{where}: {message}" for message in value)
     return sentences
+
+
+@contextmanager
+def faults_of_file(path: Path, wrong: type[WrongFile]) -> Iterator[None]:
+    """
+    Turn what is wrong with a file that is one table into one error of its own kind.
+
+    Raises:
+        WrongFile: As `wrong`; it lists all faults.
+    """
+    try:
+        yield
+    except UnreadableToml as error:
+        raise wrong(path, [str(error)]) from error
+    except ValidationError as error:
+        raise wrong(path, sentences_from_messages(error.messages_dict)) from error

@@ -3,17 +3,33 @@ Reads a TOML file that a setting names.
 """
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from fhir_gateway.model.private_file import fault_of_rights
 from fhir_gateway.model.regular_file import fault_of_file
 
-__all__ = ["UnreadableToml", "read_toml"]
+__all__ = ["UnreadableToml", "WrongFile", "read_toml"]
 
 
 class UnreadableToml(ValueError):
     """A file cannot be read as TOML; the message says why, and begins with "it"."""
+
+
+class WrongFile(ValueError):
+    """
+    A file of the operator's cannot be used.
+
+    Attributes:
+        path: The file.
+        faults: One sentence each, with the table and the key.
+    """
+
+    def __init__(self, path: Path, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
+        self.path = path
+        self.faults = tuple(faults)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 The real worker keeps the engagement index, also after it was killed in the middle.
 """
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any, Final
 import pytest
 import requests
 from engagements import MARKS, TOLVAN
-from processes import wait_until
+from processes import wait_until, workers
 from sqlalchemy import update
 
 from fhir_gateway.fhir.vocabulary import Vocabulary
@@ -78,7 +76,6 @@ def _start_worker(
     """Return what starts the real worker; its log is `worker.log`."""
     sources = write_sources(tmp_path, sandbox.url, 100, Vocabulary(), indexed=("syd",))
     environment = {
-        **os.environ,
         "FHIR_GATEWAY_SOURCES": str(sources),
         "FHIR_GATEWAY_ENGAGEMENT_INDEX": str(
             write_engagement_index(tmp_path, sandbox.url)
@@ -86,23 +83,8 @@ def _start_worker(
         "FHIR_GATEWAY_DATA_DIR": str(tmp_path),
         "FHIR_GATEWAY_JOURNAL_KEYS": KEY,
     }
-    started = []
-
-    def start() -> subprocess.Popen[bytes]:
-        with (tmp_path / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fhir_gateway", "worker"],
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with workers(tmp_path / "worker.log", environment) as start:
+        yield start
 
 
 def posts(sandbox: SandboxServer) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 Delivery of log entries by real processes that are killed, to a real log service.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 import requests
 from log_entries import MARKS, log_entry
 from postgresql import NoPostgresql, PostgresqlServer, running_postgresql
-from processes import wait_until
+from processes import wait_until, workers
 from sqlalchemy import update
 
 from fhir_gateway.adapters.store_log import StoreLog20, log_service_options
@@ -199,29 +198,13 @@ def _start_worker(
         tmp_path, sandbox.url, 100, Vocabulary("https://fhir-gateway.example.org")
     )
     environment = {
-        **os.environ,
         "FHIR_GATEWAY_SOURCES": str(sources),
         "FHIR_GATEWAY_LOG_SERVICE": str(write_log_service(tmp_path, sandbox.url)),
         "FHIR_GATEWAY_DATA_DIR": str(tmp_path),
         "FHIR_GATEWAY_JOURNAL_KEYS": KEY,
     }
-    started = []
-
-    def start() -> subprocess.Popen[bytes]:
-        with (tmp_path / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "fhir_gateway", "worker"],
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
+    with workers(tmp_path / "worker.log", environment) as start:
+        yield start
 
 
 @pytest.mark.parametrize("world", ["sqlite"], indirect=True)

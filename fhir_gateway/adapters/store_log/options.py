@@ -2,22 +2,21 @@
 The file of the log service, described in docs/configuration.md.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import fields, post_load, validate
 
 from fhir_gateway.adapters.endpoint_schema import (
     NOT_BLANK,
     EndpointSchema,
     check_hsa_id,
 )
-from fhir_gateway.adapters.schema_fault import sentences_from_messages, unknown_key
+from fhir_gateway.adapters.schema_fault import faults_of_file, unknown_key
 from fhir_gateway.model.ids import HsaId, LogicalAddress
-from fhir_gateway.model.toml_file import UnreadableToml, read_toml
+from fhir_gateway.model.toml_file import WrongFile, read_toml
 
 __all__ = [
     "LogServiceOptions",
@@ -32,17 +31,8 @@ _NATIONAL: Final = "SE165565594230-1000"
 _LONGEST_S: Final = 60
 
 
-class WrongLogService(ValueError):
-    """
-    The file of the log service cannot be used.
-
-    Attributes:
-        faults: One sentence each, with the setting.
-    """
-
-    def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
-        self.faults = tuple(faults)
+class WrongLogService(WrongFile):
+    """The file of the log service cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +69,8 @@ def log_service_options(path: Path) -> LogServiceOptions:
         WrongLogService: The file is absent, is no TOML, or has a faulty setting; all
             faults are listed.
     """
-    try:
+    with faults_of_file(path, WrongLogService):
         loaded: LogServiceOptions = LogServiceSchema().load(read_toml(path))
-    except UnreadableToml as error:
-        raise WrongLogService(path, [str(error)]) from error
-    except ValidationError as error:
-        raise WrongLogService(
-            path, sentences_from_messages(error.messages_dict)
-        ) from error
     return loaded
 
 

@@ -3,22 +3,21 @@ The file of the engagement index, described in docs/configuration.md.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from marshmallow import ValidationError, fields, post_load, validate
+from marshmallow import fields, post_load, validate
 
 from fhir_gateway.adapters.endpoint_schema import (
     NOT_BLANK,
     EndpointSchema,
     check_hsa_id,
 )
-from fhir_gateway.adapters.schema_fault import sentences_from_messages, unknown_key
+from fhir_gateway.adapters.schema_fault import faults_of_file, unknown_key
 from fhir_gateway.model.ids import HsaId, LogicalAddress
-from fhir_gateway.model.toml_file import UnreadableToml, read_toml
+from fhir_gateway.model.toml_file import WrongFile, read_toml
 
 __all__ = [
     "EngagementIndexOptions",
@@ -33,17 +32,8 @@ _LONGEST_S: Final = 60
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-class WrongEngagementIndex(ValueError):
-    """
-    The file of the engagement index cannot be used.
-
-    Attributes:
-        faults: One sentence each, with the setting.
-    """
-
-    def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
-        self.faults = tuple(faults)
+class WrongEngagementIndex(WrongFile):
+    """The file of the engagement index cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +76,8 @@ def engagement_index_options(path: Path) -> EngagementIndexOptions:
         WrongEngagementIndex: The file is absent, is no TOML, or has a faulty setting;
             all faults are listed.
     """
-    try:
+    with faults_of_file(path, WrongEngagementIndex):
         loaded: EngagementIndexOptions = EngagementIndexSchema().load(read_toml(path))
-    except UnreadableToml as error:
-        raise WrongEngagementIndex(path, [str(error)]) from error
-    except ValidationError as error:
-        raise WrongEngagementIndex(
-            path, sentences_from_messages(error.messages_dict)
-        ) from error
     return loaded
 
 

@@ -18,7 +18,7 @@ from fhir_gateway.adapters.endpoint_schema import (
 )
 from fhir_gateway.adapters.schema_fault import sentences_from_messages, unknown_key
 from fhir_gateway.model.ids import HsaId, LogicalAddress, SourceName
-from fhir_gateway.model.toml_file import UnreadableToml, read_toml
+from fhir_gateway.model.toml_file import UnreadableToml, WrongFile, read_toml
 
 __all__ = [
     "ConfiguredServiceCatalogue",
@@ -42,17 +42,8 @@ class Questions(Enum):
     BY_UNIT = "by-unit"
 
 
-class WrongServiceCatalogues(ValueError):
-    """
-    A service catalogue in the file of sources cannot be used.
-
-    Attributes:
-        faults: One sentence each, with the setting.
-    """
-
-    def __init__(self, path: Path, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
-        self.faults = tuple(faults)
+class WrongServiceCatalogues(WrongFile):
+    """A service catalogue in the file of sources cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
